@@ -1,0 +1,128 @@
+"""Which BokehJS bundles a document needs, and their source. Pure: files of the installed Bokeh.
+
+Bokeh itself decides (``bokeh.embed.bundle``): its own components, extensions that packages
+install, and custom models compiled from this process.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bokeh.embed.bundle import bundle_for_objs_and_resources
+from bokeh.embed.util import contains_tex_string
+from bokeh.resources import Resources
+
+if TYPE_CHECKING:
+    from bokeh.core.has_props import HasProps
+    from bokeh.document import Document
+
+CORE: Final = "bokeh"
+MATHJAX: Final = "bokeh-mathjax"
+GL: Final = "bokeh-gl"
+COMPONENTS: Final = (CORE, "bokeh-widgets", "bokeh-tables", GL, MATHJAX)
+"""Bokeh's own bundles, in the order in which they are loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One script that a page evaluates.
+
+    Parameters
+    ----------
+    name : str
+        Bokeh's component name, or ``<extension>@<digest>``.
+    source : pathlib.Path or str
+        A file, or the text itself for models that were compiled in this process.
+    """
+
+    name: str
+    source: Path | str
+
+    def compressed(self) -> bytes:
+        """Read the source and compress it with gzip; read and compressed once per process."""
+        return _compressed(self.source)
+
+
+@functools.cache
+def _compressed(source: Path | str) -> bytes:
+    raw = source.read_bytes() if isinstance(source, Path) else source.encode()
+    return gzip.compress(raw, compresslevel=6, mtime=0)
+
+
+@functools.cache
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def component(name: str) -> Bundle:
+    """Give one of Bokeh's own bundles.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`COMPONENTS`.
+    """
+    [path] = (path for path in _all_components() if path.name.split(".")[0] == name)
+    return Bundle(name, path)
+
+
+@functools.cache
+def _all_components() -> tuple[Path, ...]:
+    resources = Resources("absolute", components=list(COMPONENTS))
+    return tuple(Path(path) for path in resources.js_files)
+
+
+def required_bundles(objs: Sequence[HasProps | Document]) -> list[Bundle]:
+    """Find the bundles that are needed to show some models or documents.
+
+    Parameters
+    ----------
+    objs : sequence of Model or Document
+        With everything that they refer to.
+
+    Returns
+    -------
+    list of Bundle
+        In the order in which they must be loaded; Bokeh's core is the first.
+    """
+    resources = Resources("absolute")
+    bundle = bundle_for_objs_and_resources(objs, resources)
+    found: list[Bundle] = []
+    for path in (Path(str(url)) for url in bundle.js_files):
+        name = path.name.split(".")[0]
+        found.append(Bundle(name if name in COMPONENTS else f"{name}@{_file_digest(path)}", path))
+    # what resources write themselves is the log level; what follows are the compiled models
+    for text in bundle.js_raw[len(resources.js_raw) :]:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        found.append(Bundle(f"custom@{digest}", text))
+    return found
+
+
+def bundles_for_value(attr: str, value: object) -> list[str]:
+    """Find components that a new value of a property calls for.
+
+    Parameters
+    ----------
+    attr : str
+        Name of the property.
+    value : object
+        Its new value.
+
+    Returns
+    -------
+    list of str
+        Component names, often none: mathematical text needs MathJax, WebGL its own bundle.
+    """
+    needed = []
+    if isinstance(value, str):
+        if contains_tex_string(value):
+            needed.append(MATHJAX)
+        if attr == "output_backend" and value == "webgl":
+            needed.append(GL)
+    return needed

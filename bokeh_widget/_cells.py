@@ -1,0 +1,95 @@
+"""Which cell shows what, so that what a cell showed goes when the cell runs again.
+
+A displayed widget is pinned to its cell: what the user sees is alive even if no variable holds
+it. IPython tells which cell runs (``pre_run_cell`` with ``info.cell_id``); messages of comms run
+outside of any cell.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict
+from typing import Any, Protocol
+
+from . import _kernel
+
+
+class Displayed(Protocol):
+    """What can be pinned to a cell."""
+
+    @property
+    def model_id(self) -> str:
+        """Id of the widget model."""
+
+    def close(self) -> None:
+        """Free everything."""
+
+
+class _Cells:
+    """The pins of one IPython shell."""
+
+    def __init__(self) -> None:
+        self._pins: dict[str, dict[str, Displayed]] = defaultdict(dict)
+        # what show() opened is closed with its cell even if a variable holds it
+        self._opened: dict[str, weakref.WeakSet[Any]] = defaultdict(weakref.WeakSet)
+        self._running: str | None = None
+        self._runs = 0
+        self._shell: weakref.ref[Any] | None = None
+
+    def install(self) -> None:
+        """Listen to the cells of the running shell; once per shell."""
+        shell = _kernel.shell()
+        if shell is None or (self._shell is not None and self._shell() is shell):
+            return
+        self._shell = weakref.ref(shell)
+        shell.events.register("pre_run_cell", self._before)
+        shell.events.register("post_run_cell", self._after)
+
+    def _before(self, info: Any) -> None:  # noqa: ANN401  # IPython's ExecutionInfo
+        cell_id = getattr(info, "cell_id", None)
+        if cell_id is None:  # nbclient and plain IPython have no cell ids: each run is its own
+            shell = _kernel.shell()
+            cell_id = f"execution {0 if shell is None else shell.execution_count}"
+        self._running = cell_id
+        self._runs += 1
+        self.release(cell_id)
+
+    def _after(self, _result: object) -> None:
+        self._running = None
+
+    @property
+    def current_run(self) -> int | None:
+        """Number of the run of a cell that is in progress, or None outside of cells."""
+        return None if self._running is None else self._runs
+
+    def pin(self, widget: Displayed, *, opened: bool) -> None:
+        """Keep a widget alive for the cell that runs now; outside of a cell, do nothing."""
+        if self._running is None:
+            return
+        self._pins[self._running][widget.model_id] = widget
+        if opened:
+            self._opened[self._running].add(widget)
+
+    def unpin(self, widget: Displayed) -> None:
+        """Let a widget go from every cell, and from IPython's output history."""
+        for cell_id in list(self._pins):
+            if self._pins[cell_id].get(widget.model_id) is widget:
+                del self._pins[cell_id][widget.model_id]
+                if not self._pins[cell_id]:
+                    del self._pins[cell_id]
+        _kernel.forget_displayed(widget)
+
+    def is_pinned(self, widget: Displayed) -> bool:
+        """Tell whether some cell keeps the widget."""
+        return any(pins.get(widget.model_id) is widget for pins in self._pins.values())
+
+    def release(self, cell_id: str) -> None:
+        """Let everything go that the previous run of a cell showed, and close what it opened."""
+        for widget in self._opened.pop(cell_id, ()):
+            widget.close()
+        for widget in list(self._pins.pop(cell_id, {}).values()):
+            _kernel.forget_displayed(widget)
+
+
+cells = _Cells()
+"""The cells of this process: a kernel has one shell."""

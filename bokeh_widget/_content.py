@@ -1,0 +1,118 @@
+"""What the user asks to show, checked and brought to a document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bokeh.document import Document
+from bokeh.model import Model
+from bokeh.models import UIElement
+
+from .errors import EmptyDocumentError, InputTypeError, InputValueError, MixedDocumentsError
+
+_TAKES: Final = (
+    "BokehWidget takes a Bokeh model to show (figure, layout, widget, table …), a list of them, "
+    "or a bokeh.document.Document"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A document and the part of it that is shown.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        Where the models are.
+    is_own : bool
+        Whether the document was made here, for models that were in none.
+    root_ids : list of str or None
+        Models to show, by id; None shows every root, those that are added later too.
+    """
+
+    document: Document
+    is_own: bool
+    root_ids: list[str] | None
+
+
+def resolve_content(obj: object) -> Content:
+    """Bring what the user gave to a document.
+
+    Parameters
+    ----------
+    obj : UIElement, sequence of UIElement, or Document
+        Models that are in no document get a new one.
+
+    Returns
+    -------
+    Content
+        The document and what to show of it.
+
+    Raises
+    ------
+    InputTypeError
+        For anything else.
+    EmptyDocumentError
+        If there is nothing to show.
+    MixedDocumentsError
+        If models are of different documents.
+    InputValueError
+        If a model is given twice.
+    """
+    if isinstance(obj, Document):
+        if not obj.roots:
+            raise EmptyDocumentError(
+                "the document has no roots, so there is nothing to show; add one first: document.add_root(figure)"
+            )
+        return Content(obj, is_own=False, root_ids=None)
+    if isinstance(obj, (list, tuple)):
+        if not obj:
+            raise EmptyDocumentError("the sequence of models is empty, so there is nothing to show; give at least one")
+        return _resolve_models([_checked(item, f"item {i} of the sequence") for i, item in enumerate(obj)])
+    return _resolve_models([_checked(obj, "the argument")])
+
+
+def _checked(item: object, what: str) -> UIElement:
+    if isinstance(item, UIElement):
+        return item
+    if isinstance(item, type):
+        got = f"the class {item.__name__}; make an instance of it"
+    elif isinstance(item, Model):
+        got = f"{item}, a model that has no view of its own; show the figure or widget that uses it"
+    else:
+        got = f"{type(item).__name__}: {item!r:.80}"
+    raise InputTypeError(f"{_TAKES}, but {what} is {got}")
+
+
+def _resolve_models(models: list[UIElement]) -> Content:
+    if len({model.id for model in models}) < len(models):
+        raise InputValueError(f"the same model is given twice in {models!r:.200}; show it in a second widget instead")
+    documents = {id(model.document): model.document for model in models if model.document is not None}
+    if len(documents) > 1:
+        raise MixedDocumentsError(
+            f"the models are of {len(documents)} different documents, and a widget shows one; "
+            "make one widget for each and combine them with ipywidgets.VBox"
+        )
+    if documents:
+        [document] = documents.values()
+        if document is None:  # narrows the type; documents hold no None
+            raise EmptyDocumentError(f"{_TAKES}, but the models are of no document")
+        strangers = [model for model in models if model.document is None]
+        if strangers:
+            raise MixedDocumentsError(
+                f"{strangers[0]} is in no document, while others of the sequence are; add it first: "
+                "document.add_root(model)"
+            )
+        shows_all = [model.id for model in models] == [root.id for root in document.roots]
+        return Content(document, is_own=False, root_ids=None if shows_all else [model.id for model in models])
+    document = Document()
+    try:
+        for model in models:
+            document.add_root(model)
+    except RuntimeError as error:  # a model deep inside is in another document
+        document.clear()
+        raise MixedDocumentsError(
+            f"a part of {models[0]} already is in another document ({error}); show the model that contains both"
+        ) from error
+    return Content(document, is_own=True, root_ids=None)

@@ -1,0 +1,119 @@
+"""The IPython kernel that this process may be: its shell, its event loop, its namespace.
+
+The one place that asks for them, so that everything else runs in plain Python too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.getipython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
+
+_DISPLAY_NAMES: Final = ("_", "__", "___")
+
+
+def shell() -> InteractiveShell | None:
+    """Give the running IPython shell, or None in plain Python."""
+    found: InteractiveShell | None = get_ipython()  # type: ignore[no-untyped-call]
+    return found
+
+
+def event_loop() -> asyncio.AbstractEventLoop | None:
+    """Give the event loop on which the kernel handles messages, or None without a kernel."""
+    kernel = getattr(shell(), "kernel", None)
+    loop = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
+    if loop is not None:
+        return loop  # type: ignore[no-any-return]
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def call_soon(callback: Callable[[], object]) -> bool:
+    """Run ``callback`` on the kernel's loop, from whichever thread this is.
+
+    Returns
+    -------
+    bool
+        False where there is no loop, or it is closed: nothing will run then.
+    """
+    loop = event_loop()
+    if loop is None or loop.is_closed():
+        return False
+    loop.call_soon_threadsafe(callback)
+    return True
+
+
+def call_later(delay_ms: float, callback: Callable[[], object]) -> Callable[[], None] | None:
+    """Run ``callback`` on the kernel's loop after ``delay_ms`` milliseconds.
+
+    Returns
+    -------
+    callable or None
+        Cancels the timer; None where there is no loop.
+    """
+    loop = event_loop()
+    if loop is None or loop.is_closed():
+        return None
+    handle: asyncio.TimerHandle | None = None
+    cancelled = False
+
+    def start() -> None:
+        nonlocal handle
+        if not cancelled:
+            handle = loop.call_later(delay_ms / 1000, callback)
+
+    def cancel() -> None:
+        nonlocal cancelled
+        cancelled = True
+        if handle is not None:
+            loop.call_soon_threadsafe(handle.cancel)
+
+    loop.call_soon_threadsafe(start)
+    return cancel
+
+
+def is_cell_result() -> bool:
+    """Tell whether IPython is formatting the value of a cell's last expression just now."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code is DisplayHook.__call__.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def forget_displayed(obj: object) -> None:
+    """Drop the references that IPython itself keeps to a displayed object.
+
+    These are ``Out``, ``_N``, ``_``, ``__``, ``___``, their hidden copies and those of the
+    display hook. Variables of the user are left alone.
+
+    Parameters
+    ----------
+    obj : object
+        What was displayed.
+    """
+    ip = shell()
+    if ip is None:
+        return
+    history: dict[int, Any] = ip.user_ns.get("_oh", {})
+    for number in [number for number, value in history.items() if value is obj]:
+        del history[number]
+    for namespace in (ip.user_ns, ip.user_ns_hidden):
+        automatic = [
+            name
+            for name, value in namespace.items()
+            if value is obj and (name in _DISPLAY_NAMES or (name[:1] == "_" and name[1:].isdigit()))
+        ]
+        for name in automatic:
+            del namespace[name]
+    for name in _DISPLAY_NAMES:
+        if getattr(ip.displayhook, name, None) is obj:
+            setattr(ip.displayhook, name, "")

@@ -1,0 +1,244 @@
+"""The messages on the comm, as types, and the validation of what comes in.
+
+``docs/protocol.md`` is the specification; ``js/src/protocol.ts`` is the same in TypeScript,
+and both are tested with the frames in ``tests/protocol``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, TypedDict
+
+from .errors import FrameTooLargeError, ProtocolError
+
+PROTOCOL_VERSION: Final = 1
+"""Rises when a page and a kernel of different releases can no longer talk."""
+
+DEFAULT_INBOUND_LIMIT_BYTES: Final = 256 * 2**20
+"""Largest message accepted from a page. A guard against a runaway page, not a tuning knob."""
+
+Buffer: TypeAlias = bytes | memoryview
+"""Raw bytes beside the JSON of a message."""
+
+
+# --- from Python to the page ---------------------------------------------------------------
+
+
+class DocumentState(TypedDict):
+    """The whole document, as the synced trait carries it."""
+
+    session: str
+    revision: int
+    json: str
+    buffers: dict[str, Buffer]
+    requires: list[str]
+
+
+class PatchMessage(TypedDict):
+    """One step of the document from ``revision - 1`` to ``revision``.
+
+    ``events`` is None when the only page that shows the document is the origin of the change:
+    for that page the message is the acknowledgement of its ``seq``.
+    """
+
+    kind: Literal["patch"]
+    session: str
+    revision: int
+    origin: str | None
+    seq: int | None
+    events: list[Any] | None
+    buffers: list[str]
+    requires: list[str]
+
+
+class DocumentMessage(TypedDict):
+    """The whole document for one client, or for all of them if ``client`` is None."""
+
+    kind: Literal["document"]
+    client: str | None
+    session: str
+    revision: int
+    json: str
+    buffers: list[str]
+    requires: list[str]
+
+
+class RefusedMessage(TypedDict):
+    """The client's patch ``seq`` was not applied; the client must fetch the document again."""
+
+    kind: Literal["refused"]
+    client: str
+    seq: int
+    message: str
+
+
+class NoticeMessage(TypedDict):
+    """A line for the user, shown under the plot in the cell."""
+
+    kind: Literal["notice"]
+    level: Literal["error", "warning"]
+    text: str
+
+
+KernelMessage: TypeAlias = PatchMessage | DocumentMessage | RefusedMessage | NoticeMessage
+
+
+# --- from the page to Python ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """A client has built (or wants) its replica. ``revision`` is None if it has no document."""
+
+    client: str
+    session: str | None
+    revision: int | None
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewShown:
+    """A view appeared in a page."""
+
+    client: str
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewGone:
+    """A view was removed while its page lives on."""
+
+    client: str
+    view: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGone:
+    """A page unloads, or the whole notebook was closed in it: nothing is to be unpinned."""
+
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPatch:
+    """Changes that a client made to its replica."""
+
+    client: str
+    session: str
+    seq: int
+    revision: int
+    events: list[Any]
+    buffers: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientError:
+    """Something failed in the page."""
+
+    client: str
+    context: str
+    message: str
+    stack: str
+
+
+ClientMessage: TypeAlias = Attach | ViewShown | ViewGone | ClientGone | ClientPatch | ClientError
+
+
+def _field(content: Mapping[str, object], name: str, kind: type | tuple[type, ...]) -> Any:  # noqa: ANN401  # caller knows the type it asked for
+    value = content.get(name)
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    # bool is an int in Python, never on this wire
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        expected = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+        raise ProtocolError(
+            f"message {content.get('kind')!r} from the page: field {name!r} must be {expected}, "
+            f"but got {value!r:.80}"
+        )
+    return value
+
+
+def _named_buffers(
+    content: Mapping[str, object], buffers: Sequence[Buffer], limit_bytes: int
+) -> dict[str, bytes]:
+    names: list[object] = _field(content, "buffers", list)
+    if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise ProtocolError(f"patch from the page: buffer names {names!r:.80} are not distinct strings")
+    if len(names) != len(buffers):
+        raise ProtocolError(
+            f"patch from the page names {len(names)} buffers, but {len(buffers)} came with it"
+        )
+    size_bytes = sum(memoryview(buffer).nbytes for buffer in buffers)
+    if size_bytes > limit_bytes:
+        raise FrameTooLargeError(
+            f"patch from the page carries {size_bytes} bytes, more than the limit of {limit_bytes}; "
+            "send the data in smaller pieces"
+        )
+    return {str(name): bytes(buffer) for name, buffer in zip(names, buffers, strict=True)}
+
+
+def parse_client_message(
+    content: object,
+    buffers: Sequence[Buffer] = (),
+    *,
+    limit_bytes: int = DEFAULT_INBOUND_LIMIT_BYTES,
+) -> ClientMessage:
+    """Check one message of the page and give it its type.
+
+    Parameters
+    ----------
+    content : object
+        The JSON content, as it came.
+    buffers : sequence of bytes or memoryview
+        The raw buffers beside it, in the order that the message names them.
+    limit_bytes : int
+        Largest total size of the buffers.
+
+    Returns
+    -------
+    ClientMessage
+        One of the message types of this module.
+
+    Raises
+    ------
+    ProtocolError
+        If the message is of no known kind, or a field is missing or of the wrong type.
+    FrameTooLargeError
+        If the buffers are larger than ``limit_bytes``.
+    """
+    if not isinstance(content, Mapping):
+        raise ProtocolError(f"a message from the page must be an object, but got {content!r:.80}")
+    kind = content.get("kind")
+    if kind not in ("attach", "hi", "gone", "bye", "patch", "error"):
+        raise ProtocolError(f"unknown kind of message from the page: {kind!r:.80}")
+    client: str = _field(content, "client", str)
+    match kind:
+        case "attach":
+            return Attach(
+                client=client,
+                session=_field(content, "session", (str, type(None))),
+                revision=_field(content, "revision", (int, type(None))),
+                protocol=_field(content, "protocol", int),
+            )
+        case "hi":
+            return ViewShown(client=client, view=_field(content, "view", str))
+        case "gone":
+            return ViewGone(client=client, view=_field(content, "view", str))
+        case "bye":
+            return ClientGone(client=client)
+        case "patch":
+            return ClientPatch(
+                client=client,
+                session=_field(content, "session", str),
+                seq=_field(content, "seq", int),
+                revision=_field(content, "revision", int),
+                events=_field(content, "events", list),
+                buffers=_named_buffers(content, buffers, limit_bytes),
+            )
+        case _:
+            return ClientError(
+                client=client,
+                context=_field(content, "context", str),
+                message=_field(content, "message", str),
+                stack=_field(content, "stack", str),
+            )

@@ -1,0 +1,314 @@
+"""The session of a document: its lock, its revision, its callbacks, and who is connected.
+
+A session knows neither comms nor widgets: it hands frames to :class:`Connection` objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from bokeh.document.callbacks import invoke_with_curdoc
+from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
+
+from . import _bundles
+from ._codec import DecodedPatch, PatchFrame, apply_event, decode_patch, encode_document
+from ._protocol import Buffer, ClientPatch, DocumentState
+from .errors import SessionClosedError
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+log = logging.getLogger("bokeh_widget")
+
+ErrorCallback = Callable[[BaseException], object]
+
+
+@dataclass(slots=True)
+class Patch:
+    """One revision of the document, ready to be sent."""
+
+    revision: int
+    events: list[Any]
+    buffers: dict[str, Buffer]
+    bundles: list[_bundles.Bundle] = field(default_factory=list)
+    origin: str | None = None
+    seq: int | None = None
+
+
+class Connection(Protocol):
+    """What a session sends to: one widget, whatever the number of its clients."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether some page shows, or is about to show, the document."""
+
+    def has_clients_beside(self, client: str) -> bool:
+        """Whether another client than this one shows the document."""
+
+    def send_patch(self, patch: Patch) -> None:
+        """Send one revision to all clients."""
+
+    def send_error(self, text: str) -> None:
+        """Show an error of a callback where the document is shown."""
+
+
+class _FromPage:
+    """Setter that marks changes of a page, so that they are not sent back to it."""
+
+    __slots__ = ("__weakref__",)
+
+
+_FROM_PAGE: Final = _FromPage()
+_sessions: Final[weakref.WeakValueDictionary[int, Session]] = weakref.WeakValueDictionary()
+
+
+class Session:
+    """Keeps one Bokeh document and its replicas in step.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        The document. Use :func:`session_of` to find the session that it may already have.
+    owns_document : bool, default False
+        Whether closing the session empties the document, since nobody else asked for it.
+
+    Notes
+    -----
+    The session holds its connections weakly and is held by them; when the last one leaves, the
+    session closes itself.
+    """
+
+    def __init__(self, document: Document, *, owns_document: bool = False) -> None:
+        self.id: Final = uuid.uuid4().hex
+        self.lock: Final = threading.RLock()
+        self.revision = 0
+        self.last_error: BaseException | None = None
+        self._document: Document | None = document
+        self._owns_document = owns_document
+        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._error_callbacks: list[ErrorCallback] = []
+        self._frame: PatchFrame | None = None
+        self._needed: list[_bundles.Bundle] = []
+        self._batch_depth = 0
+        document.callbacks.on_change_dispatch_to(self)
+        _sessions[id(document)] = self
+
+    def __repr__(self) -> str:
+        """Show the state at a glance."""
+        state = "closed" if self.closed else f"revision {self.revision}"
+        return f"<Session {self.id[:8]} {state}>"
+
+    # --- state -----------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has been closed."""
+        return self._document is None
+
+    @property
+    def document(self) -> Document:
+        """The document.
+
+        Raises
+        ------
+        SessionClosedError
+            After :meth:`close`.
+        """
+        if self._document is None:
+            raise SessionClosedError("this session is closed; make a new BokehWidget to show the plot again")
+        return self._document
+
+    def encode_state(self) -> tuple[DocumentState, list[_bundles.Bundle]]:
+        """Encode the whole document as it is now, with the bundles that it needs."""
+        with self.lock:
+            self.flush()
+            encoded = encode_document(self.document)
+            bundles = _bundles.required_bundles([self.document])
+            state = DocumentState(
+                session=self.id,
+                revision=self.revision,
+                json=encoded.json,
+                buffers=encoded.buffers,
+                requires=[bundle.name for bundle in bundles],
+            )
+            return state, bundles
+
+    # --- connections -----------------------------------------------------------------------
+
+    def connect(self, connection: Connection) -> None:
+        """Send to ``connection`` from now on."""
+        self._connections.add(connection)
+
+    def disconnect(self, connection: Connection) -> None:
+        """Stop sending to ``connection``, which the user closed; close the session after the last."""
+        self._connections.discard(connection)
+        self.close_if_unused(empty_document=True)
+
+    def close_if_unused(self, *, empty_document: bool = False) -> None:
+        """Close the session if nothing is connected any more.
+
+        Parameters
+        ----------
+        empty_document : bool, default False
+            As for :meth:`close`. A connection that was collected empties nothing: a variable
+            of the user may still hold the document.
+        """
+        if not list(self._connections):  # its length may still count one that is just dying
+            self.close(empty_document=empty_document)
+
+    def close(self, *, empty_document: bool = True) -> None:
+        """Stop everything that the session does. Idempotent.
+
+        Parameters
+        ----------
+        empty_document : bool, default True
+            Take the roots out of a document that was made for this session, which sets its
+            models free to be shown elsewhere.
+        """
+        with self.lock:
+            document = self._document
+            if document is None:
+                return
+            self._document = None
+            self._frame = None
+            self._error_callbacks.clear()
+            self._connections.clear()
+            if _sessions.get(id(document)) is self:
+                del _sessions[id(document)]
+            with contextlib.suppress(KeyError):
+                document.callbacks.remove_on_change(self)
+            if self._owns_document and empty_document:
+                document.clear()
+
+    # --- changes made in Python ------------------------------------------------------------
+
+    def _document_patched(self, event: DocumentPatchedEvent) -> None:
+        # Bokeh's dispatch calls this name
+        if event.setter is _FROM_PAGE:
+            return
+        with self.lock:
+            if self._document is None:
+                return
+            if not any(connection.is_shown for connection in self._connections):
+                # whoever comes gets the whole document
+                self.revision += 1
+                return
+            if self._frame is None:
+                self._frame = PatchFrame(self._document)
+            self._frame.add(event)
+            if isinstance(event, ModelChangedEvent):
+                self._needed += map(_bundles.component, _bundles.bundles_for_value(event.attr, event.new))
+            if self._batch_depth == 0:
+                self.flush()
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """Send all changes that are made inside as one patch."""
+        with self.lock:
+            self._batch_depth += 1
+            try:
+                yield
+            finally:
+                self._batch_depth -= 1
+                if self._batch_depth == 0:
+                    self.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        with self.lock:
+            frame, self._frame = self._frame, None
+            if frame is None:
+                return
+            frame.seal()
+            bundles, self._needed = self._needed, []
+            if frame.created:
+                bundles = _bundles.required_bundles(frame.created) + bundles
+            self.revision += 1
+            patch = Patch(self.revision, frame.events, frame.buffers, bundles)
+            for connection in list(self._connections):
+                if connection.is_shown:
+                    connection.send_patch(patch)
+
+    # --- changes made in a page ------------------------------------------------------------
+
+    def apply(self, patch: ClientPatch, raw_buffers: dict[str, Buffer]) -> None:
+        """Apply what a client changed, run the callbacks, and tell all clients.
+
+        Parameters
+        ----------
+        patch : ClientPatch
+            Validated in form; it is validated against the document here.
+        raw_buffers : dict of str to bytes
+            Its buffers, to be passed on to the other clients.
+
+        Raises
+        ------
+        ProtocolError
+            If the patch does not fit the document; nothing of it was applied then.
+        """
+        with self.batch():
+            document = self.document
+            decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
+            self.flush()  # what Python changed before goes first
+            self.revision += 1
+            self._pass_on(patch, raw_buffers)
+            invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
+
+    def _pass_on(self, patch: ClientPatch, raw_buffers: dict[str, Buffer]) -> None:
+        for connection in list(self._connections):
+            if connection.is_shown:
+                others = connection.has_clients_beside(patch.client)
+                connection.send_patch(
+                    Patch(
+                        self.revision,
+                        patch.events if others else [],
+                        raw_buffers if others else {},
+                        origin=patch.client,
+                        seq=patch.seq,
+                    )
+                )
+
+    def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
+        with document.models.freeze():
+            for event in decoded.events:
+                try:
+                    apply_event(document, event, setter=_FROM_PAGE)
+                except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+                    self.report_error(error)
+        document.models.flush_synced(lambda model: model not in decoded.created)
+
+    # --- errors ----------------------------------------------------------------------------
+
+    def on_error(self, *callbacks: ErrorCallback) -> None:
+        """Call ``callback(exception)`` for each error of a callback or of a page."""
+        self._error_callbacks.extend(callbacks)
+
+    def report_error(self, error: BaseException) -> None:
+        """Log an error, show it where the document is shown, and tell ``on_error`` callbacks."""
+        self.last_error = error
+        log.error("%s", error, exc_info=error)
+        for connection in list(self._connections):
+            if connection.is_shown:
+                connection.send_error(f"{type(error).__name__}: {error}")
+        for callback in list(self._error_callbacks):
+            try:
+                callback(error)
+            except Exception:
+                log.exception("an on_error callback failed")
+
+
+def session_of(document: Document) -> Session | None:
+    """Give the open session of a document, or None."""
+    return _sessions.get(id(document))
+
+
+def all_sessions() -> list[Session]:
+    """Give every open session of this process."""
+    return list(_sessions.values())

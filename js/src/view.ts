@@ -1,0 +1,165 @@
+/** One place in the page that shows a document: a tree of BokehJS views for each root. */
+
+import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
+import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
+import type { ViewManager } from "@bokeh/bokehjs/build/js/lib/core/view_manager";
+import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
+import type { DocumentEvent } from "@bokeh/bokehjs/build/js/lib/document/events";
+import { type BokehRoot, release_view } from "./upstream";
+
+interface Rendered extends View {
+  build(target: Element): void;
+}
+
+interface Kinded {
+  readonly kind?: string;
+  readonly attr?: string;
+}
+
+/** Sizing modes in which a plot takes the width that its place offers. */
+const TAKES_WIDTH = /^(stretch_width|stretch_both|scale_width|scale_both)$/;
+
+export class DocumentView {
+  readonly #bokeh: BokehRoot;
+  readonly #document: Document;
+  readonly #element: HTMLElement;
+  readonly #root_ids: readonly string[] | null;
+  readonly #on_error: (error: unknown) => void;
+  readonly #manager: ViewManager;
+  readonly #trees = new Map<HasProps, { view: Rendered | null; place: HTMLElement }>();
+  #work: Promise<void> = Promise.resolve();
+  #disposed = false;
+
+  constructor(
+    bokeh: BokehRoot,
+    document: Document,
+    element: HTMLElement,
+    root_ids: readonly string[] | null,
+    on_error: (error: unknown) => void,
+  ) {
+    this.#bokeh = bokeh;
+    this.#document = document;
+    this.#element = element;
+    this.#root_ids = root_ids;
+    this.#on_error = on_error;
+    const { ViewManager: Manager } = bokeh.require("core/view_manager") as {
+      ViewManager: new (roots: View[], global: unknown) => ViewManager;
+    };
+    this.#manager = new Manager([], bokeh.index);
+    this.serve_dialogs();
+    document.on_change(this.#on_document_change);
+  }
+
+  /** BokehJS's dialogs look their views up in the document; one place of several can serve them. */
+  serve_dialogs(): void {
+    this.#document.views_manager ??= this.#manager;
+  }
+
+  /** The roots of the view trees that are alive. */
+  get views(): View[] {
+    return [...this.#trees.values()].flatMap(({ view }) => (view === null ? [] : [view]));
+  }
+
+  /** Shows what the document holds now; settles when all of it is built. */
+  async build(): Promise<void> {
+    this.#update();
+    await this.#work;
+  }
+
+  #shown_models(): HasProps[] {
+    if (this.#root_ids === null) {
+      return [...this.#document.roots()];
+    }
+    const found = this.#root_ids.map((id) => this.#document.get_model_by_id(id));
+    return found.filter((model): model is HasProps => model !== null);
+  }
+
+  readonly #on_document_change = (event: DocumentEvent): void => {
+    const { kind, attr } = event as Kinded;
+    if (kind == "RootAdded" || kind == "RootRemoved") {
+      this.#update();
+    } else if (kind == "ModelChanged" && attr == "sizing_mode") {
+      this.#update_width();
+    }
+  };
+
+  /** Brings the view trees in step with the roots, one after the other. */
+  #update(): void {
+    this.#work = this.#work.then(async () => {
+      if (this.#disposed) {
+        return;
+      }
+      const shown = this.#shown_models();
+      for (const [model, tree] of [...this.#trees]) {
+        if (!shown.includes(model)) {
+          this.#trees.delete(model);
+          await this.#release(tree);
+        }
+      }
+      for (const model of shown) {
+        if (!this.#trees.has(model) && !this.#disposed) {
+          await this.#show(model);
+        }
+      }
+      this.#update_width();
+    });
+  }
+
+  async #show(model: HasProps): Promise<void> {
+    const place = document.createElement("div");
+    place.style.display = "contents";
+    this.#element.append(place);
+    const tree: { view: Rendered | null; place: HTMLElement } = { view: null, place };
+    this.#trees.set(model, tree);
+    try {
+      if (model.default_view == null) {
+        this.#document.notify_idle(model);
+        return;
+      }
+      const view = (await this.#manager.build_view(model)) as Rendered;
+      tree.view = view;
+      if (!this.#disposed) {
+        view.build(place);
+      }
+    } catch (error) {
+      this.#on_error(error);
+    }
+  }
+
+  async #release(tree: { view: Rendered | null; place: HTMLElement }): Promise<void> {
+    const { view, place } = tree;
+    tree.view = null;
+    try {
+      if (view !== null) {
+        await release_view(view);
+      }
+    } finally {
+      place.remove();
+    }
+  }
+
+  #update_width(): void {
+    const takes_width = this.#shown_models().some((model) => {
+      const { sizing_mode } = model as unknown as { sizing_mode?: string | null };
+      return typeof sizing_mode == "string" && TAKES_WIDTH.test(sizing_mode);
+    });
+    this.#element.classList.toggle("bokeh-widget-takes-width", takes_width);
+  }
+
+  /** Removes every view; waits for one that is just being built, since half a view cannot go. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) {
+      return;
+    }
+    this.#disposed = true;
+    this.#document.remove_on_change(this.#on_document_change);
+    await this.#work;
+    for (const tree of this.#trees.values()) {
+      await this.#release(tree);
+    }
+    this.#trees.clear();
+    if (this.#document.views_manager === this.#manager) {
+      delete this.#document.views_manager;
+    }
+  }
+}

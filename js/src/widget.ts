@@ -1,0 +1,274 @@
+/** The host in front ends with ipywidgets: our widget models and view. */
+
+import {
+  DOMWidgetModel,
+  DOMWidgetView,
+  type IBackboneModelOptions,
+  type ISerializers,
+  unpack_models,
+  WidgetModel,
+} from "@jupyter-widgets/base";
+import type { BundleSource } from "./bokehjs";
+import { Client, type Host, type Place } from "./client";
+import { type ClientMessage, type DocumentState, parse_kernel_message, PROTOCOL_VERSION } from "./protocol";
+import { release_comm, track_message_handlers } from "./upstream_jupyter";
+import { VERSION } from "./version";
+
+export { VERSION };
+export const MODULE_NAME = "bokeh-widget";
+
+type Attributes = Record<string, unknown>;
+
+const COMPONENT_TRAITS: Readonly<Record<string, string>> = {
+  bokeh: "core",
+  "bokeh-widgets": "widgets_",
+  "bokeh-tables": "tables",
+  "bokeh-gl": "gl",
+  "bokeh-mathjax": "mathjax",
+};
+
+/** Carries BokehJS from the kernel; never displayed. */
+export class BokehJSModel extends WidgetModel implements BundleSource {
+  override defaults(): Attributes {
+    return {
+      ...super.defaults(),
+      _model_name: "BokehJSModel",
+      _model_module: MODULE_NAME,
+      _model_module_version: "*",
+    };
+  }
+
+  get version(): string {
+    return this.get("version") as string;
+  }
+
+  get warning(): string {
+    return (this.get("warning") as string | undefined) ?? "";
+  }
+
+  bundle(name: string): BufferSource | null {
+    const trait = COMPONENT_TRAITS[name];
+    if (trait !== undefined) {
+      return (this.get(trait) as BufferSource | null | undefined) ?? null;
+    }
+    const extensions = this.get("extensions") as Readonly<Record<string, BufferSource>> | undefined;
+    return extensions?.[name] ?? null;
+  }
+
+  override close(comm_closed = false): Promise<void> {
+    release_comm(this);
+    return super.close(comm_closed);
+  }
+}
+
+interface KernelOwner {
+  readonly kernel?: {
+    readonly statusChanged: {
+      connect(slot: (sender: unknown, status: string) => void): void;
+      disconnect(slot: (sender: unknown, status: string) => void): void;
+    };
+  } | null;
+}
+
+const KERNEL_IS_GONE: ReadonlySet<string> = new Set(["restarting", "autorestarting", "terminating", "dead"]);
+
+const DISCONNECTED =
+  "Disconnected: the kernel that this plot belongs to has stopped or was restarted. Run the cell again.";
+
+export class BokehWidgetModel extends DOMWidgetModel {
+  static override serializers: ISerializers = {
+    ...DOMWidgetModel.serializers,
+    _bokehjs: { deserialize: unpack_models as unknown as NonNullable<ISerializers[string]["deserialize"]> },
+  };
+
+  // Backbone calls initialize() from its constructor, before fields of this class exist: these are
+  // declared only, and set there
+  declare client: Client;
+  private declare _release: AbortController;
+
+  override defaults(): Attributes {
+    return {
+      ...super.defaults(),
+      _model_name: "BokehWidgetModel",
+      _model_module: MODULE_NAME,
+      _model_module_version: "*",
+      _view_name: "BokehWidgetView",
+      _view_module: MODULE_NAME,
+      _view_module_version: "*",
+      _document: null,
+      _bokehjs: null,
+      _root_ids: null,
+      _package_version: "",
+      _protocol_version: 0,
+    };
+  }
+
+  override initialize(attributes: Attributes, options: IBackboneModelOptions): void {
+    super.initialize(attributes, options);
+    this._release = new AbortController();
+    this.client = new Client(host_of(this));
+    this.on("msg:custom", this._on_message, this);
+    this.on("change:_document", () => this.client.state_arrived(), this);
+    this.on("comm_live_update", this._on_comm_live_update, this);
+    const { signal } = this._release;
+    follow_kernel(this.widget_manager as unknown as KernelOwner, signal, () => this._disconnect());
+    window.addEventListener("pagehide", () => this.client.leave_page(), { signal });
+  }
+
+  /** What keeps this page from showing the widget, or an empty string. */
+  get mismatch(): string {
+    const kernel_protocol = this.get("_protocol_version") as number;
+    if (kernel_protocol == PROTOCOL_VERSION) {
+      return "";
+    }
+    const older = kernel_protocol < PROTOCOL_VERSION ? "the kernel" : "JupyterLab";
+    return (
+      `bokeh_widget is ${this.get("_package_version") as string} in the environment of the kernel and ` +
+      `${VERSION} in that of JupyterLab, and these cannot work together. Update it in the environment of ` +
+      `${older}, then restart the kernel and reload the page.`
+    );
+  }
+
+  get bokehjs(): BokehJSModel | null {
+    return this.get("_bokehjs") as BokehJSModel | null;
+  }
+
+  private _on_message(content: unknown, buffers: readonly DataView[] | undefined): void {
+    const message = parse_kernel_message(content);
+    if (message !== null) {
+      this.client.handle(message, (buffers ?? []) as readonly BufferSource[]);
+    }
+  }
+
+  private _on_comm_live_update(): void {
+    if (!this.comm_live) {
+      this._disconnect();
+    }
+  }
+
+  private _disconnect(): void {
+    void this.client.disconnect(DISCONNECTED);
+  }
+
+  override close(comm_closed = false): Promise<void> {
+    this._release.abort();
+    release_comm(this);
+    const disposed = this.client.dispose();
+    this.off(undefined, undefined, this);
+    return super.close(comm_closed).then(() => disposed);
+  }
+}
+
+function host_of(model: BokehWidgetModel): Host {
+  return {
+    model_id: model.model_id,
+    root_ids: () => model.get("_root_ids") as string[] | null,
+    take_state: () => {
+      const state = model.get("_document") as DocumentState | null;
+      // past Backbone: nothing is to be told, and the kernel least of all
+      model.attributes["_document"] = null;
+      return state;
+    },
+    bundles: () => {
+      const source = model.bokehjs;
+      if (source === null) {
+        throw new Error("the runtime model of bokeh_widget is missing; run the cell again");
+      }
+      return source;
+    },
+    send: (message: ClientMessage, buffers: ArrayBuffer[]) => {
+      if (model.comm !== undefined && model.comm_live) {
+        model.send(message as unknown as Parameters<typeof model.send>[0], model.callbacks(), buffers);
+      }
+    },
+  };
+}
+
+/** A kernel that stops tells nobody: neither models nor views are closed. */
+function follow_kernel(owner: KernelOwner, signal: AbortSignal, on_gone: () => void): void {
+  const { kernel } = owner;
+  if (kernel == null) {
+    return;
+  }
+  const on_status = (_sender: unknown, status: string): void => {
+    if (KERNEL_IS_GONE.has(status)) {
+      on_gone();
+    }
+  };
+  kernel.statusChanged.connect(on_status);
+  signal.addEventListener("abort", () => kernel.statusChanged.disconnect(on_status), { once: true });
+}
+
+export class BokehWidgetView extends DOMWidgetView {
+  declare model: BokehWidgetModel;
+  private declare _place_id: string | undefined;
+  private declare _forget_handlers: () => void;
+
+  override initialize(parameters: Parameters<DOMWidgetView["initialize"]>[0]): void {
+    this._forget_handlers = track_message_handlers(this.model, () => super.initialize(parameters));
+  }
+
+  override render(): void {
+    super.render();
+    this.el.classList.add("bokeh-widget");
+    const plot = document.createElement("div");
+    plot.classList.add("bokeh-widget-plot");
+    const notices = document.createElement("div");
+    notices.classList.add("bokeh-widget-notices");
+    notices.setAttribute("role", "status");
+    this.el.append(plot, notices);
+    const place = make_place(plot, notices);
+    const { mismatch } = this.model;
+    if (mismatch != "") {
+      place.show_notice("error", mismatch);
+      return;
+    }
+    const warning = this.model.bokehjs?.warning ?? "";
+    if (warning != "") {
+      place.show_notice("warning", warning);
+    }
+    if (!this.model.comm_live && this.model.get("_document") === null) {
+      place.show_notice("warning", DISCONNECTED);
+      return;
+    }
+    this._place_id = this.model.client.add_place(place);
+  }
+
+  override remove(): this {
+    const id = this._place_id;
+    this._place_id = undefined;
+    this._forget_handlers();
+    if (id !== undefined) {
+      void this.model.client.remove_place(id);
+    }
+    return super.remove();
+  }
+}
+
+const MAX_NOTICES = 5;
+
+function make_place(element: HTMLElement, notices: HTMLElement): Place {
+  return {
+    element,
+    show_notice(level, text) {
+      const last = notices.lastElementChild;
+      if (last?.textContent == text) {
+        return; // a callback that fails ten times a second says so once
+      }
+      const line = document.createElement("pre");
+      line.classList.add("bokeh-widget-notice", `bokeh-widget-${level}`);
+      line.textContent = text;
+      notices.append(line);
+      while (notices.childElementCount > MAX_NOTICES) {
+        notices.firstElementChild?.remove();
+      }
+    },
+    set_busy(busy) {
+      if (busy) {
+        element.setAttribute("aria-busy", "true");
+      } else {
+        element.removeAttribute("aria-busy");
+      }
+    },
+  };
+}
