@@ -6,8 +6,7 @@ embed find them as they find any widget's state; each is sent when the first doc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bokeh
 import traitlets
@@ -17,8 +16,11 @@ from packaging.version import Version
 from . import _bundles
 from ._version import SUPPORTED_BOKEH, __version__
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def _component_trait() -> traitlets.Bytes[bytes | None, bytes | None]:
+
+def _component_trait() -> traitlets.Bytes:
     return traitlets.Bytes(None, allow_none=True).tag(sync=True)
 
 
@@ -40,7 +42,7 @@ class BokehJSModel(Widget):
         key_trait=traitlets.Unicode(), value_trait=traitlets.Bytes(), help="Bundles by name."
     ).tag(sync=True)
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # traits by name
+    def __init__(self, **kwargs: Any) -> None:  # traits by name
         super().__init__(core=_bundles.component(_bundles.CORE).compressed(), warning=_warning(), **kwargs)
 
     def provide(self, bundles: Iterable[_bundles.Bundle]) -> list[str]:

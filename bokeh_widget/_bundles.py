@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,8 @@ from bokeh.embed.util import contains_tex_string
 from bokeh.resources import Resources
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bokeh.core.has_props import HasProps
     from bokeh.document import Document
 

@@ -44,9 +44,13 @@ class _Cells:
         self._shell = weakref.ref(shell)
         shell.events.register("pre_run_cell", self._before)
         shell.events.register("post_run_cell", self._after)
+        if _kernel.is_running_cell():  # the cell that makes the first widget began before
+            self._begin(_kernel.running_cell_id())
 
-    def _before(self, info: Any) -> None:  # noqa: ANN401  # IPython's ExecutionInfo
-        cell_id = getattr(info, "cell_id", None)
+    def _before(self, info: Any) -> None:  # IPython's ExecutionInfo
+        self._begin(getattr(info, "cell_id", None))
+
+    def _begin(self, cell_id: str | None) -> None:
         if cell_id is None:  # nbclient and plain IPython have no cell ids: each run is its own
             shell = _kernel.shell()
             cell_id = f"execution {0 if shell is None else shell.execution_count}"

@@ -6,12 +6,10 @@ binary buffers travel: beside the JSON, by name, never as base64.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bokeh.core.json_encoder import serialize_json
-from bokeh.core.property.descriptors import PropertyDescriptor
 from bokeh.core.serialization import Buffer as BokehBuffer
 from bokeh.core.serialization import (
     DeserializationError,
@@ -20,6 +18,7 @@ from bokeh.core.serialization import (
     Serializer,
     UnknownReferenceError,
 )
+from bokeh.core.types import ID
 from bokeh.document.events import DocumentPatchedEvent
 from bokeh.events import Event
 from bokeh.model import Model
@@ -27,6 +26,9 @@ from bokeh.model import Model
 from .errors import ProtocolError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bokeh.core.property.descriptors import PropertyDescriptor
     from bokeh.document import Document
     from bokeh.document.models import DocumentModelManager
 
@@ -96,12 +98,12 @@ class _PatchSerializer(Serializer):
         self._models = models
         self.created: list[Model] = []
 
-    def add_ref(self, obj: Any, ref: Any) -> None:  # noqa: ANN401
+    def add_ref(self, obj: Any, ref: Any) -> None:
         super().add_ref(obj, ref)
         if isinstance(obj, Model):
             self.created.append(obj)
 
-    def get_ref(self, obj: Any) -> Any:  # noqa: ANN401  # Bokeh's own signature
+    def get_ref(self, obj: Any) -> Any:  # Bokeh's own signature
         ref = super().get_ref(obj)
         if ref is None and isinstance(obj, Model):
             models = self._models
@@ -109,10 +111,10 @@ class _PatchSerializer(Serializer):
                 return obj.ref
         return ref
 
-    def _encode_bytes(self, obj: bytes | memoryview) -> Any:  # noqa: ANN401
+    def _encode_bytes(self, obj: bytes | memoryview) -> Any:
         # the reference instead of the Buffer object: the frame is then plain JSON as it is
-        rep = super()._encode_bytes(obj)
-        return {"type": "bytes", "data": rep["data"].ref}
+        super()._encode_bytes(obj)
+        return {"type": "bytes", "data": self._buffers[-1].ref}
 
 
 @dataclass(slots=True)
@@ -180,11 +182,11 @@ class _PatchDeserializer(Deserializer):
         super().__init__(setter=setter)  # type: ignore[arg-type]  # Bokeh names its own two classes
         self._document = document
 
-    def _decode_ref(self, obj: Any) -> Model:  # noqa: ANN401
+    def _decode_ref(self, obj: Any) -> Model:
         model = self._document.models.get_by_id(obj["id"])
         return model if model is not None else super()._decode_ref(obj)
 
-    def _decode_object_ref(self, obj: Any) -> Model:  # noqa: ANN401
+    def _decode_object_ref(self, obj: Any) -> Model:
         # a page may define a model again that Python already has
         model = self._document.models.get_by_id(obj["id"])
         return model if model is not None else super()._decode_object_ref(obj)
@@ -241,7 +243,7 @@ class _Checker:
             raise _refuse(f"unknown kind of event {kind!r:.80}")
         getattr(self, f"_check_{kind}")(event)
 
-    def _check_value(self, model: Model, attr: str, value: Any) -> None:  # noqa: ANN401
+    def _check_value(self, model: Model, attr: str, value: Any) -> None:
         # properties that are read-only for users (inner_width, value_throttled) are set by the page
         descriptor: PropertyDescriptor[Any] = model.lookup(attr)
         try:
@@ -360,7 +362,7 @@ def decode_patch(
         the property. Nothing of the patch is to be applied then.
     """
     deserializer = _PatchDeserializer(document, setter)
-    bokeh_buffers = [BokehBuffer(id, data) for id, data in buffers.items()]  # type: ignore[arg-type]
+    bokeh_buffers = [BokehBuffer(ID(name), data) for name, data in buffers.items()]
     checker = _Checker(document)
     decoded: list[dict[str, Any]] = []
     stale = 0

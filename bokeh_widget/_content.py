@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Final
 
 from bokeh.document import Document
 from bokeh.model import Model
-from bokeh.models import UIElement
+from bokeh.models.ui import UIElement
 
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, MixedDocumentsError
 
@@ -15,6 +16,9 @@ _TAKES: Final = (
     "BokehWidget takes a Bokeh model to show (figure, layout, widget, table …), a list of them, "
     "or a bokeh.document.Document"
 )
+
+_made: Final[weakref.WeakSet[Document]] = weakref.WeakSet()
+"""Documents that were made here, for models that were in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Content:
     document : bokeh.document.Document
         Where the models are.
     is_own : bool
-        Whether the document was made here, for models that were in none.
+        Whether the document was made here, now or before, for models that were in none.
     root_ids : list of str or None
         Models to show, by id; None shows every root, those that are added later too.
     """
@@ -65,7 +69,7 @@ def resolve_content(obj: object) -> Content:
             raise EmptyDocumentError(
                 "the document has no roots, so there is nothing to show; add one first: document.add_root(figure)"
             )
-        return Content(obj, is_own=False, root_ids=None)
+        return Content(obj, is_own=obj in _made, root_ids=None)
     if isinstance(obj, (list, tuple)):
         if not obj:
             raise EmptyDocumentError("the sequence of models is empty, so there is nothing to show; give at least one")
@@ -105,7 +109,8 @@ def _resolve_models(models: list[UIElement]) -> Content:
                 "document.add_root(model)"
             )
         shows_all = [model.id for model in models] == [root.id for root in document.roots]
-        return Content(document, is_own=False, root_ids=None if shows_all else [model.id for model in models])
+        root_ids = None if shows_all else [str(model.id) for model in models]
+        return Content(document, is_own=document in _made, root_ids=root_ids)
     document = Document()
     try:
         for model in models:
@@ -115,4 +120,5 @@ def _resolve_models(models: list[UIElement]) -> Content:
         raise MixedDocumentsError(
             f"a part of {models[0]} already is in another document ({error}); show the model that contains both"
         ) from error
+    _made.add(document)
     return Content(document, is_own=True, root_ids=None)

@@ -7,28 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.getipython import get_ipython
-from IPython.core.interactiveshell import InteractiveShell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
+    from tornado.ioloop import IOLoop
 
 _DISPLAY_NAMES: Final = ("_", "__", "___")
 
 
 def shell() -> InteractiveShell | None:
     """Give the running IPython shell, or None in plain Python."""
-    found: InteractiveShell | None = get_ipython()  # type: ignore[no-untyped-call]
+    found: InteractiveShell | None = get_ipython()
     return found
+
+
+def io_loop() -> IOLoop | None:
+    """Give the kernel's loop as tornado's, or None without a kernel."""
+    return getattr(getattr(shell(), "kernel", None), "io_loop", None)
 
 
 def event_loop() -> asyncio.AbstractEventLoop | None:
     """Give the event loop on which the kernel handles messages, or None without a kernel."""
-    kernel = getattr(shell(), "kernel", None)
-    loop = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
+    loop: asyncio.AbstractEventLoop | None = getattr(io_loop(), "asyncio_loop", None)
     if loop is not None:
-        return loop  # type: ignore[no-any-return]
+        return loop
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -77,6 +85,25 @@ def call_later(delay_ms: float, callback: Callable[[], object]) -> Callable[[], 
 
     loop.call_soon_threadsafe(start)
     return cancel
+
+
+def _parent() -> dict[str, Any]:
+    kernel = getattr(shell(), "kernel", None)
+    return {} if kernel is None else kernel.get_parent("shell")
+
+
+def is_running_cell() -> bool:
+    """Tell whether this code runs for a cell, rather than for a message of a comm."""
+    parent = _parent()
+    if not parent:
+        return shell() is not None
+    return bool(parent.get("header", {}).get("msg_type") == "execute_request")
+
+
+def running_cell_id() -> str | None:
+    """Give the id of the cell that runs, where the front end sends one."""
+    found = _parent().get("metadata", {}).get("cellId")
+    return found if isinstance(found, str) else None
 
 
 def is_cell_result() -> bool:

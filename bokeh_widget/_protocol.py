@@ -145,29 +145,28 @@ class ClientError:
 ClientMessage: TypeAlias = Attach | ViewShown | ViewGone | ClientGone | ClientPatch | ClientError
 
 
-def _field(content: Mapping[str, object], name: str, kind: type | tuple[type, ...]) -> Any:  # noqa: ANN401  # caller knows the type it asked for
+def _field(
+    content: Mapping[str, object], name: str, kind: type | tuple[type, ...]
+) -> Any:  # caller knows the type it asked for
     value = content.get(name)
     kinds = kind if isinstance(kind, tuple) else (kind,)
     # bool is an int in Python, never on this wire
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
         raise ProtocolError(
-            f"message {content.get('kind')!r} from the page: field {name!r} must be {expected}, "
-            f"but got {value!r:.80}"
+            f"message {content.get('kind')!r} from the page: field {name!r} must be {expected}, but got {value!r:.80}"
         )
     return value
 
 
-def _named_buffers(
-    content: Mapping[str, object], buffers: Sequence[Buffer], limit_bytes: int
-) -> dict[str, bytes]:
+def _named_buffers(content: Mapping[str, object], buffers: Sequence[Buffer], limit_bytes: int) -> dict[str, bytes]:
     names: list[object] = _field(content, "buffers", list)
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-        raise ProtocolError(f"patch from the page: buffer names {names!r:.80} are not distinct strings")
-    if len(names) != len(buffers):
         raise ProtocolError(
-            f"patch from the page names {len(names)} buffers, but {len(buffers)} came with it"
+            f"patch from the page: the names of buffers must be distinct strings, but got {names!r:.80}"
         )
+    if len(names) != len(buffers):
+        raise ProtocolError(f"patch from the page names {len(names)} buffers, but {len(buffers)} came with it")
     size_bytes = sum(memoryview(buffer).nbytes for buffer in buffers)
     if size_bytes > limit_bytes:
         raise FrameTooLargeError(

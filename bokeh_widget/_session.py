@@ -18,12 +18,15 @@ from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 
 from . import _bundles
+from ._callbacks import SessionCallbacks
 from ._codec import DecodedPatch, PatchFrame, apply_event, decode_patch, encode_document
 from ._protocol import Buffer, ClientPatch, DocumentState
 from .errors import SessionClosedError
 
 if TYPE_CHECKING:
     from bokeh.document import Document
+    from bokeh.document.events import SessionCallbackAdded, SessionCallbackRemoved
+    from tornado.ioloop import IOLoop
 
 log = logging.getLogger("bokeh_widget")
 
@@ -44,6 +47,9 @@ class Patch:
 
 class Connection(Protocol):
     """What a session sends to: one widget, whatever the number of its clients."""
+
+    pause_when_hidden: bool
+    """Whether the document may rest while this connection shows nothing."""
 
     @property
     def is_shown(self) -> bool:
@@ -78,6 +84,8 @@ class Session:
         The document. Use :func:`session_of` to find the session that it may already have.
     owns_document : bool, default False
         Whether closing the session empties the document, since nobody else asked for it.
+    loop : tornado.ioloop.IOLoop, optional
+        Where the document's callbacks run; without it they never do.
 
     Notes
     -----
@@ -85,7 +93,7 @@ class Session:
     session closes itself.
     """
 
-    def __init__(self, document: Document, *, owns_document: bool = False) -> None:
+    def __init__(self, document: Document, *, owns_document: bool = False, loop: IOLoop | None = None) -> None:
         self.id: Final = uuid.uuid4().hex
         self.lock: Final = threading.RLock()
         self.revision = 0
@@ -99,6 +107,7 @@ class Session:
         self._batch_depth = 0
         document.callbacks.on_change_dispatch_to(self)
         _sessions[id(document)] = self
+        self._callbacks = SessionCallbacks(self, loop)
 
     def __repr__(self) -> str:
         """Show the state at a glance."""
@@ -178,6 +187,7 @@ class Session:
                 return
             self._document = None
             self._frame = None
+            self._callbacks.close()
             self._error_callbacks.clear()
             self._connections.clear()
             if _sessions.get(id(document)) is self:
@@ -187,11 +197,26 @@ class Session:
             if self._owns_document and empty_document:
                 document.clear()
 
+    # --- callbacks of the document ---------------------------------------------------------
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether periodic callbacks are skipped, since no page shows the document."""
+        return all(c.pause_when_hidden and not c.is_shown for c in list(self._connections))
+
+    def _session_callback_added(self, event: SessionCallbackAdded) -> None:
+        # Bokeh's dispatch calls this name
+        self._callbacks.add(event.callback)
+
+    def _session_callback_removed(self, event: SessionCallbackRemoved) -> None:
+        self._callbacks.remove(event.callback)
+
     # --- changes made in Python ------------------------------------------------------------
 
     def _document_patched(self, event: DocumentPatchedEvent) -> None:
         # Bokeh's dispatch calls this name
-        if event.setter is _FROM_PAGE:
+        setter: object = event.setter  # Bokeh's type names its own two classes
+        if setter is _FROM_PAGE:
             return
         with self.lock:
             if self._document is None:

@@ -15,8 +15,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import traitlets
 from ipywidgets import DOMWidget, Layout, Widget, widget_serialization
@@ -24,6 +23,9 @@ from ipywidgets.widgets import widget as ipywidgets_registry
 from ipywidgets.widgets.trait_types import InstanceDict
 
 from . import _kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _dead: Final[collections.deque[tuple[Any, _OwnLayout]]] = collections.deque()
 
@@ -52,15 +54,15 @@ class _Entry:
         self._model_id = widget.model_id
         self._type = type(widget)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]  # traits check with isinstance()
+    @property  # type: ignore[misc]  # read-only, and traits check with isinstance()
+    def __class__(self) -> type:
         return self._type
 
     @property
     def model_id(self) -> str:
         return self._model_id
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # stands for any attribute
+    def __getattr__(self, name: str) -> Any:  # stands for any attribute
         widget = self._widget()
         return getattr(_GONE if widget is None else widget, name)
 
@@ -102,7 +104,7 @@ def close_dead() -> None:
         own_layout.close()
 
 
-def _bury(comm: Any, own_layout: _OwnLayout) -> None:  # noqa: ANN401  # comms have no common type
+def _bury(comm: Any, own_layout: _OwnLayout) -> None:  # comms have no common type
     # runs inside garbage collection, in any thread: no I/O and no change of any shared dict here
     _dead.append((comm, own_layout))
     # without a loop (plain Python) the next widget or the next cell takes care of it
@@ -113,7 +115,7 @@ def _bury(comm: Any, own_layout: _OwnLayout) -> None:  # noqa: ANN401  # comms h
 def _weakly(method: Callable[[Any], object]) -> Callable[[Any], object]:
     ref = weakref.WeakMethod(method)
 
-    def call(message: Any) -> object:  # noqa: ANN401
+    def call(message: Any) -> object:
         found = ref()
         return None if found is None else found(message)
 
@@ -131,7 +133,7 @@ class CollectableDOMWidget(DOMWidget):
         sync=True, to_json=_layout_to_json, from_json=widget_serialization["from_json"]
     )
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # traits by name
+    def __init__(self, **kwargs: Any) -> None:  # traits by name
         close_dead()
         self._own_layout = _OwnLayout()
         self._finalizer: weakref.finalize[..., Any] | None = None
@@ -154,7 +156,9 @@ class CollectableDOMWidget(DOMWidget):
         return layout
 
     def get_state(
-        self, key: str | Iterable[str] | None = None, drop_defaults: bool = False  # noqa: FBT001, FBT002  # ipywidgets' signature
+        self,
+        key: str | Iterable[str] | None = None,
+        drop_defaults: bool = False,  # noqa: FBT001, FBT002  # ipywidgets' signature
     ) -> dict[str, Any]:
         """Give the synced state; a layout that nobody asked for stays unmade."""
         if "layout" in self._trait_values:
@@ -166,7 +170,7 @@ class CollectableDOMWidget(DOMWidget):
         return state
 
     @traitlets.observe("comm")
-    def _comm_changed(self, change: Any) -> None:  # noqa: ANN401
+    def _comm_changed(self, change: Any) -> None:
         comm = change["new"]
         if comm is None:
             return

@@ -5,13 +5,10 @@ from __future__ import annotations
 import enum
 import logging
 import weakref
-from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import traitlets
-from bokeh.document import Document
-from bokeh.models import UIElement
+from bokeh.core.types import ID
 from bokeh.themes import Theme
 from IPython.display import display
 from ipywidgets import Layout, widget_serialization
@@ -43,7 +40,12 @@ from ._weak import CollectableDOMWidget
 from .errors import BrowserError, InputTypeError, InputValueError, ProtocolError, SessionClosedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from bokeh.document import Document
     from bokeh.model import Model
+    from bokeh.models.ui import UIElement
 
 log = logging.getLogger("bokeh_widget")
 
@@ -145,7 +147,9 @@ class BokehWidget(CollectableDOMWidget):
         self._leave.atexit = False
 
     def _open_session(self, content: Content) -> Session:
-        session = session_of(content.document) or Session(content.document, owns_document=content.is_own)
+        session = session_of(content.document)
+        if session is None:
+            session = Session(content.document, owns_document=content.is_own, loop=_kernel.io_loop())
         session.connect(self)
         return session
 
@@ -187,7 +191,7 @@ class BokehWidget(CollectableDOMWidget):
         document = self.document
         if self._root_ids is None:
             return list(document.roots)
-        found = (document.models.get_by_id(root_id) for root_id in self._root_ids)
+        found = (document.models.get_by_id(ID(root_id)) for root_id in self._root_ids)
         return [model for model in found if model is not None]
 
     @property
@@ -218,7 +222,7 @@ class BokehWidget(CollectableDOMWidget):
         old = self.session
         content = resolve_content(obj)
         self._session = self._open_session(content)
-        self._root_ids = content.root_ids
+        self.set_trait("_root_ids", content.root_ids)
         if self._session is not old:
             self._leave.detach()
             self._leave = weakref.finalize(self, _disconnect_dead, weakref.ref(self._session))
@@ -271,7 +275,7 @@ class BokehWidget(CollectableDOMWidget):
         models = len(self.document.models)
         return f"<BokehWidget {names}: {models} models, {self.state.value}, revision {self._session.revision}>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401  # IPython's protocol
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # IPython's protocol
         if self.closed:
             raise SessionClosedError("this BokehWidget is closed and cannot be displayed; make a new one")
         run = cells.current_run
@@ -432,7 +436,7 @@ class BokehWidget(CollectableDOMWidget):
         self._send_message(RefusedMessage(kind="refused", client=client, seq=seq, message=str(error)))
 
 
-def _weak_call(widget: BokehWidget, method: Any) -> Any:  # noqa: ANN401
+def _weak_call(widget: BokehWidget, method: Any) -> Any:
     ref = weakref.ref(widget)
 
     def call() -> None:
@@ -464,7 +468,7 @@ def _checked_theme(theme: object) -> str | Theme | None:
     return theme
 
 
-def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> BokehWidget:  # noqa: ANN401
+def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> BokehWidget:
     """Display a Bokeh object in this cell and give its widget.
 
     The widget is closed when the cell runs again.
@@ -482,7 +486,7 @@ def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> Bok
         The widget that was displayed.
     """
     widget = BokehWidget(obj, **options)
-    display(widget)  # type: ignore[no-untyped-call]
+    display(widget)
     cells.pin(widget, opened=True)
     widget._shown_in_run = cells.current_run  # noqa: SLF001  # our own class
     return widget

@@ -123,9 +123,7 @@ function provide_bokeh_to_modules(bokeh: BokehRoot): void {
 async function load_bundle(source: BundleSource, name: string, root: Root): Promise<void> {
   const data = source.bundle(name);
   if (data === null) {
-    throw new Error(
-      `the kernel has not sent the BokehJS bundle "${name}"; run the cell again, or restart the kernel`,
-    );
+    throw new Error(`the kernel has not sent the BokehJS bundle "${name}"; run the cell again, or restart the kernel`);
   }
   evaluate(await gunzip(data), name, root);
   const bokeh = root.Bokeh;

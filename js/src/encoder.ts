@@ -124,4 +124,3 @@ export class ChangeEncoder {
     return taken;
   }
 }
-

@@ -152,10 +152,7 @@ export function exact_buffer(source: BufferSource): ArrayBuffer {
 }
 
 /** Pairs the buffers of a message with the names that it gives them. */
-export function named_buffers(
-  names: readonly string[],
-  buffers: readonly BufferSource[],
-): Map<string, ArrayBuffer> {
+export function named_buffers(names: readonly string[], buffers: readonly BufferSource[]): Map<string, ArrayBuffer> {
   if (names.length != buffers.length) {
     throw new ProtocolError(
       `message from the kernel names ${names.length} buffers, but ${buffers.length} came with it`,

@@ -3,7 +3,7 @@
 import type { Document, Patch } from "@bokeh/bokehjs/build/js/lib/document/document";
 import type { DocumentEvent } from "@bokeh/bokehjs/build/js/lib/document/events";
 import { ChangeEncoder, type EncodedChanges } from "./encoder";
-import { exact_buffer, type DocumentState } from "./protocol";
+import { type DocumentState, exact_buffer } from "./protocol";
 import { after_patch, type BokehRoot, release_document } from "./upstream";
 
 export class Replica {
@@ -27,9 +27,7 @@ export class Replica {
     this.#on_changes = on_changes;
     this.session = state.session;
     this.revision = state.revision;
-    const buffers = new Map(
-      Object.entries(state.buffers).map(([id, data]) => [id, exact_buffer(data)] as const),
-    );
+    const buffers = new Map(Object.entries(state.buffers).map(([id, data]) => [id, exact_buffer(data)] as const));
     const { Document: DocumentClass } = bokeh.require("document") as {
       Document: { from_json(json: unknown, events: DocumentEvent[], buffers: unknown): Document };
     };

@@ -31,6 +31,7 @@ export type Cause =
   | "dialog_drag"
   | "dirty_signals"
   | "document_registry"
+  | "event_callbacks"
   | "examiner"
   | "failed_build"
   | "failed_document"
@@ -164,6 +165,7 @@ export function instrument(bokeh: BokehRoot, options: InstrumentOptions = {}): v
     states_by_view_class.set(state.view_class.prototype, state);
     track_views(state);
   }
+  scope_views(state);
   const { skip } = state;
   for (const [cause, install] of WORK_AROUNDS) {
     if (!skip.has(cause)) {
@@ -260,15 +262,11 @@ export function after_patch(document: Document): void {
 // What everything rests on
 
 /** The parts without which nothing here works, or an error that names the missing one. */
-function essentials(
-  bokeh: BokehRoot,
-): Pick<State, "view_class" | "signal_class" | "document_class"> {
+function essentials(bokeh: BokehRoot): Pick<State, "view_class" | "signal_class" | "document_class"> {
   const part = (module: string, name: string, ...methods: string[]): unknown => {
     const found = property(optional_module(bokeh, module), name);
     for (const method of methods) {
-      const [holder, key] = method.startsWith(".")
-        ? [found, method.slice(1)]
-        : [property(found, "prototype"), method];
+      const [holder, key] = method.startsWith(".") ? [found, method.slice(1)] : [property(found, "prototype"), method];
       if (typeof property(holder, key) != "function") {
         const label = method.startsWith(".") ? method : `.prototype.${method}`;
         throw new Error(
@@ -339,6 +337,17 @@ function track_views(state: State): void {
       }
     }
   });
+}
+
+/** Knows which view is being set up, of all classes that are registered by now. */
+function scope_views(state: State): void {
+  for (const prototype of view_classes(state)) {
+    for (const method of ["initialize", "connect_signals"]) {
+      wrap<ViewLike>(state, "scope", prototype, method, (view, call) =>
+        state.scope?.view === view ? call() : in_scope(state, view, null, [], call),
+      );
+    }
+  }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -511,15 +520,19 @@ function replaced_views(state: State): void {
 
 /**
  * A view that is removed while it builds a part of itself gets that part afterwards: nobody
- * removes it.
+ * removes it, or it was removed before it connected.
  *
  * Upstream: https://github.com/bokeh/bokeh/issues/15358
  */
 function late_views(state: State): void {
   wrap<ViewLike>(state, "late_views", state.view_class.prototype, "connect_signals", (view, call) => {
     const result = call();
-    if (view.parent?.is_destroyed === true || view.root.is_destroyed) {
-      queueMicrotask(() => remove_quietly(state, view));
+    if (view.is_destroyed || view.parent?.is_destroyed === true || view.root.is_destroyed) {
+      queueMicrotask(() => {
+        remove_quietly(state, view);
+        state.signal_class.disconnect_receiver(view);
+        undo_all(state, view);
+      });
     }
     return result;
   });
@@ -540,28 +553,22 @@ function failed_build(state: State): void {
     }
     return call();
   });
-  wrap<object>(
-    state,
-    "failed_build",
-    property(manager, "prototype"),
-    "build_view",
-    async (self, call, [model]) => {
-      const begun = entry(roots, self, () => new Set<ViewLike>());
-      const mine = (): ViewLike[] => [...begun].filter((view) => view.model === model);
-      try {
-        return await call();
-      } catch (error) {
-        for (const view of mine()) {
-          remove_quietly(state, view);
-        }
-        throw error;
-      } finally {
-        for (const view of mine()) {
-          begun.delete(view);
-        }
+  wrap<object>(state, "failed_build", property(manager, "prototype"), "build_view", async (self, call, [model]) => {
+    const begun = entry(roots, self, () => new Set<ViewLike>());
+    const mine = (): ViewLike[] => [...begun].filter((view) => view.model === model);
+    try {
+      return await call();
+    } catch (error) {
+      for (const view of mine()) {
+        remove_quietly(state, view);
       }
-    },
-  );
+      throw error;
+    } finally {
+      for (const view of mine()) {
+        begun.delete(view);
+      }
+    }
+  });
 }
 
 /**
@@ -593,7 +600,11 @@ function timers(_state: State, view: ViewLike): void {
   clear_timer(property(view, "prefetch_timer"));
   clear_timer(property(view, "render_timer"));
   const bus: unknown = property(view, "ui_event_bus");
-  for (const gestures of [property(bus, "ui_gestures"), property(view, "_ui_gestures"), property(view, "ui_gestures")]) {
+  for (const gestures of [
+    property(bus, "ui_gestures"),
+    property(view, "_ui_gestures"),
+    property(view, "ui_gestures"),
+  ]) {
     if (gestures != null) {
       clear_timer(property(gestures, "press_timer"));
       Reflect.set(gestures, "press_timer", null);
@@ -620,13 +631,30 @@ function signals(state: State): void {
     }
     return connected;
   });
-  for (const view_class of view_classes(state)) {
-    for (const method of ["initialize", "connect_signals"]) {
-      wrap<ViewLike>(state, "signals", view_class, method, (view, call) => {
-        return state.scope?.view === view ? call() : in_scope(state, view, null, [], call);
-      });
-    }
-  }
+}
+
+/**
+ * `FileInputView` adds an event callback to its model and never takes it off.
+ *
+ * Upstream: no issue known.
+ */
+function event_callbacks(state: State): void {
+  const model: unknown = property(property(optional_module(state.bokeh, "model"), "Model"), "prototype");
+  wrap<object>(state, "event_callbacks", model, "on_event", (self, call, [, callback]) => {
+    call();
+    state.scope?.undos.push(() => {
+      const all: unknown = property(self, "js_event_callbacks");
+      const entries = all instanceof Map ? [...all] : Object.entries(is_object(all) ? all : {});
+      for (const [event, callbacks] of entries as [string, unknown[]][]) {
+        const others = callbacks.filter((other) => other !== callback);
+        if (all instanceof Map) {
+          all.set(event, others);
+        } else {
+          Reflect.set(all as object, event, others);
+        }
+      }
+    });
+  });
 }
 
 /**
@@ -770,9 +798,7 @@ function math_provider(state: State): void {
       configurable: true,
       get(this: ViewLike): unknown {
         const provider: unknown = getter.call(this);
-        return is_object(provider)
-          ? entry(facades, this, () => provider_of_view(state, this, provider))
-          : provider;
+        return is_object(provider) ? entry(facades, this, () => provider_of_view(state, this, provider)) : provider;
       },
     });
   }
@@ -807,8 +833,9 @@ function provider_of_view(state: State, view: ViewLike, provider: object): objec
 }
 
 /**
- * Each formula registers classes of its own for tags with MathJax, for ever: some 25 kB. They are
- * taken out of MathJax's table when the formula has been typeset.
+ * Each formula registers a class of its own for tags with MathJax, for ever, and derives it from
+ * that of the formula before: some 55 kB each. The class is replaced by the common base when the
+ * formula has been typeset, its name goes after the next one, which begins by looking it up.
  *
  * Upstream: https://github.com/mathjax/MathJax/issues/3591
  */
@@ -829,9 +856,7 @@ function math_classes(state: State): void {
       configurable: true,
       get(this: object): unknown {
         const mathjax: unknown = getter.call(this);
-        return is_object(mathjax)
-          ? entry(cleaned, mathjax, () => clean_mathjax(mathjax, table))
-          : mathjax;
+        return is_object(mathjax) ? entry(cleaned, mathjax, () => clean_mathjax(mathjax, table)) : mathjax;
       },
     });
   }
@@ -845,15 +870,19 @@ function clean_mathjax(mathjax: object, tables: Set<Map<unknown, unknown>>): obj
   }
   const clean = (...args: unknown[]): unknown => {
     const undo = tables.size == 0 ? find_tag_tables(tables) : undefined;
+    const before = [...tables].map((table) => [table, [...table.keys()]] as const);
     try {
       return Reflect.apply(tex2svg, mathjax, args);
     } finally {
       undo?.();
+      for (const [table, names] of before) {
+        for (const name of names.filter(is_formula_tag)) {
+          table.delete(name);
+        }
+      }
       for (const table of tables) {
-        for (const name of [...table.keys()]) {
-          if (is_formula_tag(name)) {
-            table.delete(name);
-          }
+        for (const name of [...table.keys()].filter(is_formula_tag)) {
+          table.set(name, table.get("none")); // what it derives from, as do all others
         }
       }
     }
@@ -1059,6 +1088,7 @@ const WORK_AROUNDS: readonly (readonly [Cause, (state: State) => void])[] = [
   ["failed_build", failed_build],
   ["tooltip_revival", tooltip_revival],
   ["signals", signals],
+  ["event_callbacks", event_callbacks],
   ["examiner", examiner],
   ["math_provider", math_provider],
   ["math_classes", math_classes],
@@ -1288,9 +1318,7 @@ function* view_classes(state: State): Generator<object> {
 
 function model_prototype(state: State, name: string): unknown {
   const get: unknown = property(state.bokeh.Models, "get");
-  return typeof get == "function"
-    ? property(Reflect.apply(get, state.bokeh.Models, [name]), "prototype")
-    : undefined;
+  return typeof get == "function" ? property(Reflect.apply(get, state.bokeh.Models, [name]), "prototype") : undefined;
 }
 
 function view_prototype(state: State, model: string): unknown {

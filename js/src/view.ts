@@ -20,7 +20,6 @@ interface Kinded {
 const TAKES_WIDTH = /^(stretch_width|stretch_both|scale_width|scale_both)$/;
 
 export class DocumentView {
-  readonly #bokeh: BokehRoot;
   readonly #document: Document;
   readonly #element: HTMLElement;
   readonly #root_ids: readonly string[] | null;
@@ -37,7 +36,6 @@ export class DocumentView {
     root_ids: readonly string[] | null,
     on_error: (error: unknown) => void,
   ) {
-    this.#bokeh = bokeh;
     this.#document = document;
     this.#element = element;
     this.#root_ids = root_ids;

@@ -10,7 +10,7 @@ import {
 } from "@jupyter-widgets/base";
 import type { BundleSource } from "./bokehjs";
 import { Client, type Host, type Place } from "./client";
-import { type ClientMessage, type DocumentState, parse_kernel_message, PROTOCOL_VERSION } from "./protocol";
+import { type ClientMessage, type DocumentState, PROTOCOL_VERSION, parse_kernel_message } from "./protocol";
 import { release_comm, track_message_handlers } from "./upstream_jupyter";
 import { VERSION } from "./version";
 
@@ -84,7 +84,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
   // Backbone calls initialize() from its constructor, before fields of this class exist: these are
   // declared only, and set there
   declare client: Client;
-  private declare _release: AbortController;
+  declare private _release: AbortController;
 
   override defaults(): Attributes {
     return {
@@ -201,8 +201,8 @@ function follow_kernel(owner: KernelOwner, signal: AbortSignal, on_gone: () => v
 
 export class BokehWidgetView extends DOMWidgetView {
   declare model: BokehWidgetModel;
-  private declare _place_id: string | undefined;
-  private declare _forget_handlers: () => void;
+  declare private _place_id: string | undefined;
+  declare private _forget_handlers: () => void;
 
   override initialize(parameters: Parameters<DOMWidgetView["initialize"]>[0]): void {
     this._forget_handlers = track_message_handlers(this.model, () => super.initialize(parameters));

@@ -1,0 +1,1 @@
+"""Tests in real JupyterLab, Notebook 7 and Voila."""

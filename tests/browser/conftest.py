@@ -1,0 +1,69 @@
+"""Fixtures of the browser tests: one server and one browser, a fresh page for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.harness import (
+    JupyterServer,
+    Notebook7Page,
+    NotebookPage,
+    PageLog,
+    VoilaPage,
+    chromium,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+# The scope is the package and not the session: Playwright's sync API keeps an event loop running in this thread as
+# long as the browser lives, and later test packages want to run loops of their own.
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium, without network. Replaces pytest-playwright's fixture of the name, which is not needed here."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def jupyter() -> Iterator[JupyterServer]:
+    """One server with JupyterLab, Notebook 7 and Voila."""
+    with JupyterServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def page_errors() -> Iterator[PageLog]:
+    """Record the problems of all pages of a test; the test fails if one is left that nothing allows.
+
+    ``page_errors.allow(pattern, reason)`` names one that the test provokes.
+    """
+    with PageLog().checked() as log:
+        yield log
+
+
+@pytest.fixture
+def lab(jupyter: JupyterServer, browser: Browser, page_errors: PageLog) -> Iterator[NotebookPage]:
+    """Yield a page for a notebook in JupyterLab; ``lab.open([...])`` opens it."""
+    with NotebookPage.fresh(jupyter, browser, page_errors) as page:
+        yield page
+
+
+@pytest.fixture
+def notebook7(jupyter: JupyterServer, browser: Browser, page_errors: PageLog) -> Iterator[Notebook7Page]:
+    """Yield a page for a notebook in Notebook 7."""
+    with Notebook7Page.fresh(jupyter, browser, page_errors) as page:
+        yield page
+
+
+@pytest.fixture
+def voila(jupyter: JupyterServer, browser: Browser, page_errors: PageLog) -> Iterator[VoilaPage]:
+    """Yield a page that Voila renders."""
+    with VoilaPage.fresh(jupyter, browser, page_errors) as page:
+        yield page

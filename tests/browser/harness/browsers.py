@@ -1,0 +1,58 @@
+"""Start Chromium so that two runs on one machine measure the same thing, and nothing reaches the network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from playwright.sync_api import Browser
+
+CHROMIUM_VARIABLE: Final = "BOKEH_WIDGET_CHROMIUM"
+
+_ARGUMENTS: Final = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Software WebGL: the same on every machine.
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    # A test that needs the network must fail everywhere, not only where there is none.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+
+
+def chromium_path() -> str | None:
+    """Return the Chromium to run: the one BOKEH_WIDGET_CHROMIUM names, else the system's, else Playwright's (None)."""
+    return os.environ.get(CHROMIUM_VARIABLE) or shutil.which("chromium")
+
+
+@contextmanager
+def chromium(*, headless: bool = True, arguments: Sequence[str] = ()) -> Iterator[Browser]:
+    """Yield a running Chromium; close it and Playwright afterwards.
+
+    Parameters
+    ----------
+    headless : bool, optional
+        False to watch it.
+    arguments : sequence of str, optional
+        Further command-line switches.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), headless=headless, args=[*_ARGUMENTS, *arguments]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
