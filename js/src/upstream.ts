@@ -1335,7 +1335,7 @@ function owner_of(prototype: unknown, name: string): unknown {
 }
 
 function is_view(state: State, value: unknown): value is ViewLike {
-  return is_object(value) && state.view_class.prototype.isPrototypeOf(value);
+  return is_object(value) && Object.prototype.isPrototypeOf.call(state.view_class.prototype, value);
 }
 
 function is_object(value: unknown): value is object {

@@ -183,6 +183,16 @@ const api = {
     release_document(window.Bokeh, document);
   },
 
+  /** Closes what a failed test has left open. */
+  async close_all(): Promise<void> {
+    for (const handle of [...opened.keys()]) {
+      await api.close(handle);
+    }
+    for (const document of [...window.Bokeh.documents]) {
+      release_document(window.Bokeh, document);
+    }
+  },
+
   async cycle(json: string, count: number): Promise<void> {
     for (let i = 0; i < count; i++) {
       await api.close(await api.open(json));

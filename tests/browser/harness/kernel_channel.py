@@ -26,7 +26,7 @@ def plain_traceback(lines: Sequence[str]) -> str:
     return _ANSI.sub("", "\n".join(lines))
 
 
-def evaluate(connection_file: Path, expression: str, *, timeout: float = 30) -> Any:  # noqa: ANN401 - any JSON value
+def evaluate(connection_file: Path, expression: str, *, timeout: float = 30) -> Any:
     """Evaluate an expression in the kernel's user namespace.
 
     Parameters

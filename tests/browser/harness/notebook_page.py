@@ -179,7 +179,7 @@ class NotebookPage(JupyterPage):
             "path => __notebook_harness.ready(path)", arg=self.path, timeout=1000 * timeout, polling=40
         )
 
-    def _call(self, function: str, *arguments: object) -> Any:  # noqa: ANN401 - a JSON value of the page
+    def _call(self, function: str, *arguments: object) -> Any:
         """Call a function of the page script with this notebook's path and the arguments."""
         return self.page.evaluate(
             "([name, args]) => __notebook_harness[name](...args)", [function, [self.path, *arguments]]
@@ -263,7 +263,7 @@ class NotebookPage(JupyterPage):
         status: str | None = self._call("kernelStatus")
         return status
 
-    def eval_in_kernel(self, expression: str, *, timeout: float = DEFAULT_TIMEOUT) -> Any:  # noqa: ANN401 - JSON
+    def eval_in_kernel(self, expression: str, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
         """Return the JSON value of an expression in the kernel, evaluated in no cell.
 
         See ``kernel_channel.evaluate`` for what the kernel notices of it.
@@ -439,7 +439,7 @@ class VoilaPage(JupyterPage):
         """The id of the kernel that Voila started for this page."""
         return str(self.page.evaluate("() => JSON.parse(document.getElementById('jupyter-config-data').text).kernelId"))
 
-    def eval_in_kernel(self, expression: str, *, timeout: float = DEFAULT_TIMEOUT) -> Any:  # noqa: ANN401 - JSON
+    def eval_in_kernel(self, expression: str, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
         """Return the JSON value of an expression in the page's kernel, evaluated in no cell."""
         return kernel_channel.evaluate(self.server.connection_file(self.kernel_id), expression, timeout=timeout)
 

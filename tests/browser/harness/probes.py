@@ -150,7 +150,7 @@ _REGISTRY: Final = 'globalThis[Symbol.for("bokeh_widget")]'
 def installed_bokeh_versions() -> tuple[str, ...]:
     """Return the version of the Bokeh installed beside the tests, none if there is none."""
     try:
-        from bokeh import __version__  # noqa: PLC0415 - the harness works without Bokeh
+        from bokeh import __version__
     except ImportError:
         return ()
     return (__version__,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -73,7 +74,7 @@ class JupyterServer:
         Seconds until the server must answer.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an independent, keyword-only option
+    def __init__(
         self,
         *,
         python: str = sys.executable,
@@ -96,6 +97,8 @@ class JupyterServer:
         self.url = ""
         for directory in (self.root_dir, self.runtime_dir, self.home / "config" / "labconfig", self.home / "user"):
             directory.mkdir(parents=True)
+        # Not every user of it is a with block, and a server in its own process group outlives us.
+        atexit.register(self.close)
         self._write_kernels({DEFAULT_KERNEL: python, **(kernels or {})})
         self._write_config(config or {}, settings or {}, labextensions)
         try:
@@ -198,7 +201,7 @@ class JupyterServer:
         """Start the process and wait until it answers."""
         command = [self._python, "-m", "jupyterlab", "--no-browser", f"--port={_free_port()}"]
         self._log = self._log_file.open("wb")
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, arguments of ours
+        self._process = subprocess.Popen(
             command,
             cwd=self.root_dir,
             env=self._environment(env),
@@ -234,6 +237,7 @@ class JupyterServer:
 
     def close(self) -> None:
         """Stop the server with its kernels and remove its files; safe to repeat."""
+        atexit.unregister(self.close)
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -249,7 +253,7 @@ class JupyterServer:
         # Kernels write into their directories until the last moment.
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def request(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - whatever JSON the server says
+    def request(self, method: str, path: str, body: object = None) -> Any:
         """Call the server's REST API.
 
         Parameters
@@ -271,14 +275,14 @@ class JupyterServer:
         ServerError
             If the server is gone or answers with an error status.
         """
-        request = urllib.request.Request(  # noqa: S310 - our own loopback server
+        request = urllib.request.Request(
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),
             method=method,
             headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - same
+            with urllib.request.urlopen(request, timeout=30) as response:
                 content = response.read()
         except urllib.error.HTTPError as error:
             with error:
