@@ -80,6 +80,13 @@ lint-js: js/node_modules/.package-lock.json
 test-js: js/node_modules/.package-lock.json
 	cd js && npx vitest run
 
+# the oldest Bokeh that is supported, beside the newest: a second kernel of the browser tests has it
+$(VENV)/.oldest: $(VENV)/.installed bokeh_widget/_version.py
+	rm -rf $(VENV)/oldest-bokeh
+	$(PY) -m pip install --quiet --no-deps --target $(VENV)/oldest-bokeh "bokeh==$$($(PY) -P -c \
+		'from bokeh_widget._version import SUPPORTED_BOKEH; print(SUPPORTED_BOKEH[0] + ".0")')"
+	@touch $@
+
 # Debian's Chromium where apt-get is, Playwright's own elsewhere
 $(VENV)/.chromium: $(VENV)/.test
 	@if command -v chromium >/dev/null 2>&1; then :; \
@@ -89,7 +96,7 @@ $(VENV)/.chromium: $(VENV)/.test
 	else $(BIN)/playwright install chromium; fi
 	@touch $@
 
-test-python: $(VENV)/.installed $(VENV)/.test $(VENV)/.chromium js/node_modules/.package-lock.json
+test-python: $(VENV)/.installed $(VENV)/.test $(VENV)/.chromium $(VENV)/.oldest js/node_modules/.package-lock.json
 	$(PY) -P -m pytest $(PYTEST_ARGS)
 
 # in this order, so that pytest's summary is the last line

@@ -293,7 +293,7 @@ export class Client {
       // no second try by itself: it would fail in the same way, for ever
       this.#waiting = [];
       this.#state_held = null;
-      this.#fail("show the document", error);
+      this.fail("show the document", error);
     }
   }
 
@@ -340,7 +340,7 @@ export class Client {
       if (entry.view !== null) {
         continue;
       }
-      const fail = (error: unknown): void => this.#fail("render", error, entry.place);
+      const fail = (error: unknown): void => this.fail("render", error, entry.place);
       entry.view = new DocumentView(bokeh, replica.document, entry.place.element, this.#host.root_ids(), fail);
       await entry.view.build();
       entry.place.set_busy(false);
@@ -374,7 +374,7 @@ export class Client {
       try {
         replica.apply(message.events, buffers, message.revision);
       } catch (error) {
-        this.#fail("apply a patch", error);
+        this.fail("apply a patch", error);
         this.#ask_for_document();
       }
     }
@@ -424,7 +424,8 @@ export class Client {
     );
   }
 
-  #fail(context: string, error: unknown, place?: Place): void {
+  /** Says what failed in the cell (in one place, or wherever the model is shown) and tells Python. */
+  fail(context: string, error: unknown, place?: Place): void {
     const { message, stack } = error instanceof Error ? error : { message: String(error), stack: "" };
     console.error(`bokeh_widget could not ${context}:`, error);
     const text = `bokeh_widget could not ${context}: ${message}`;

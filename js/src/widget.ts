@@ -134,9 +134,13 @@ export class BokehWidgetModel extends DOMWidgetModel {
   }
 
   private _on_message(content: unknown, buffers: readonly DataView[] | undefined): void {
-    const message = parse_kernel_message(content);
-    if (message !== null) {
-      this.client.handle(message, (buffers ?? []) as readonly BufferSource[]);
+    try {
+      const message = parse_kernel_message(content);
+      if (message !== null) {
+        this.client.handle(message, (buffers ?? []) as readonly BufferSource[]);
+      }
+    } catch (error) {
+      this.client.fail("read a message of the kernel", error);
     }
   }
 
@@ -220,7 +224,7 @@ export class BokehWidgetView extends DOMWidgetView {
     const place = make_place(plot, notices);
     const { mismatch } = this.model;
     if (mismatch != "") {
-      place.show_notice("error", mismatch);
+      this.model.client.fail("work with this kernel", mismatch, place);
       return;
     }
     const warning = this.model.bokehjs?.warning ?? "";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +68,12 @@ def voila(jupyter: JupyterServer, browser: Browser, page_errors: PageLog) -> Ite
     """Yield a page that Voila renders."""
     with VoilaPage.fresh(jupyter, browser, page_errors) as page:
         yield page
+
+
+@pytest.fixture(scope="session")
+def oldest_bokeh() -> Path:
+    """Return the folder with the oldest Bokeh that is supported, installed beside the tests' own."""
+    folder = Path(__file__).parents[2] / ".venv" / "oldest-bokeh"
+    if not folder.is_dir():
+        pytest.fail("Expected the oldest supported Bokeh in .venv/oldest-bokeh: run `make .venv/.oldest`")
+    return folder

@@ -138,14 +138,16 @@ def test_custom_js_stays_in_the_browser(lab: NotebookPage) -> None:
                 "w = BokehWidget",
                 "from bokeh.models import CustomJS\n"
                 "slider.js_on_change('value', CustomJS(args=dict(plot=plot), code='plot.title.text = `js ${cb_obj.value} ${Bokeh.version}`'))\n"
-                "button.js_on_click(CustomJS(code='export default (args, obj) => { obj.label = Bokeh.version }'))\n"
+                "button.js_on_click(CustomJS(code='export default (args, obj) => { obj.origin.label = Bokeh.version }'))\n"
                 "slider._callbacks.clear()\nw = BokehWidget",
             )
         ]
     )
     lab.run(0)
     expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    lab.page.evaluate(f"() => {{ {model_value('slider', 'value')} ; {REPLICAS}[0].document.get_model_by_name('slider').value = 4 }}")
+    lab.page.evaluate(
+        f"() => {{ {model_value('slider', 'value')} ; {REPLICAS}[0].document.get_model_by_name('slider').value = 4 }}"
+    )
     version = lab.eval_in_kernel("__import__('bokeh').__version__")
     wait_in_kernel(lab, "plot.title.text", f"js 4 {version}")
     lab.output(0).get_by_role("button", name="press").click()
@@ -163,7 +165,13 @@ def test_updates_appear_while_a_cell_blocks(lab: NotebookPage) -> None:
 
 
 def test_shown_and_changed_in_one_blocking_cell(lab: NotebookPage) -> None:
-    lab.open(["from IPython.display import display\nimport time\n" + PLOT.replace("\nw\n", "\ndisplay(w)\n") + "for i in range(600):\n    plot.title.text = f'step {i}'\n    time.sleep(0.05)\n"])
+    lab.open(
+        [
+            "from IPython.display import display\nimport time\n"
+            + PLOT.replace("\nw\n", "\ndisplay(w)\n")
+            + "for i in range(600):\n    plot.title.text = f'step {i}'\n    time.sleep(0.05)\n"
+        ]
+    )
     lab.start(0)
     expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
     wait_in_page(lab, f"/^step [1-9]/.test({model_value('plot', 'title.text')})", True)
@@ -265,7 +273,7 @@ def test_hold_sends_one_patch(lab: NotebookPage) -> None:
     assert lab.eval_in_kernel("w.session.revision") == before + 1
 
 
-def test_python_error_is_shown_in_the_cell(lab: NotebookPage, page_errors: PageLog) -> None:
+def test_python_error_is_shown_in_the_cell(lab: NotebookPage) -> None:
     _open(lab, "slider.on_change('value', lambda a, o, n: 1 / 0)")
     lab.run(1)
     lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 3 }}")
@@ -321,7 +329,9 @@ def test_two_views_share_a_replica(lab: NotebookPage) -> None:
 
 
 def test_update_swaps_the_content(lab: NotebookPage) -> None:
-    _open(lab, "old = w.session\nnew = figure(name='new', width=300, height=200)\nnew.line([1, 2], [2, 1])\nw.update(new)")
+    _open(
+        lab, "old = w.session\nnew = figure(name='new', width=300, height=200)\nnew.line([1, 2], [2, 1])\nw.update(new)"
+    )
     lab.run(1)
     wait_in_page(lab, model_value("new", "width"), 300)
     expect(lab.output(0).locator(".bk-Slider")).to_have_count(0)

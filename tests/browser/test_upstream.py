@@ -1,4 +1,4 @@
-"""js/src/upstream.ts: with it BokehJS leaves nothing behind, and each of its work-arounds is still needed.
+"""js/src/upstream: with it BokehJS leaves nothing behind, and each of its work-arounds is still needed.
 
 Runs without Jupyter: documents are serialised here, opened and closed in a plain page.
 
@@ -66,7 +66,7 @@ def static_dir() -> Path:
 
 @pytest.fixture(scope="module")
 def page_script(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return upstream_page.ts with upstream.ts, bundled."""
+    """Return upstream_page.ts with the work-arounds, bundled."""
     local = ROOT / "js" / "node_modules" / ".bin" / "esbuild"
     esbuild = os.environ.get(ESBUILD_VARIABLE) or (str(local) if local.exists() else shutil.which("esbuild"))
     if esbuild is None:

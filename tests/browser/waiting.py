@@ -9,10 +9,13 @@ if TYPE_CHECKING:
     from tests.browser.harness import NotebookPage, VoilaPage
 
 TIMEOUT_S: Final = 20.0
-REPLICAS: Final = 'globalThis[Symbol.for("bokeh_widget")].replicas()'
+REGISTRY: Final = 'globalThis[Symbol.for("bokeh_widget")]'
+REPLICAS: Final = f"{REGISTRY}.replicas()"
 
 
-def wait_in_kernel(page: NotebookPage | VoilaPage, expression: str, expected: Any, timeout_s: float = TIMEOUT_S) -> None:
+def wait_in_kernel(
+    page: NotebookPage | VoilaPage, expression: str, expected: Any, timeout_s: float = TIMEOUT_S
+) -> None:
     """Wait until an expression in the kernel has a value; fail with the last one it had."""
     deadline = time.monotonic() + timeout_s
     while (found := page.eval_in_kernel(expression)) != expected:

@@ -11,7 +11,7 @@ The tests and the benchmarks use it; nothing in it needs pytest.
 
 from __future__ import annotations
 
-from .browsers import chromium
+from .browsers import chromium, launch
 from .kernel_channel import KernelError
 from .notebook_page import CellError, JupyterPage, Notebook7Page, NotebookPage, VoilaPage
 from .page_log import PLATFORM_NOISE, Allowed, PageLog, PageProblem, PageProblemsError
@@ -58,6 +58,7 @@ __all__ = [
     "count_instances",
     "dom_counters",
     "heap_used",
+    "launch",
     "next_frame",
     "screenshot",
     "websocket_frames",

@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserType
 
 CHROMIUM_VARIABLE: Final = "BOKEH_WIDGET_CHROMIUM"
 
@@ -37,21 +37,26 @@ def chromium_path() -> str | None:
     return os.environ.get(CHROMIUM_VARIABLE) or shutil.which("chromium")
 
 
-@contextmanager
-def chromium(*, headless: bool = True, arguments: Sequence[str] = ()) -> Iterator[Browser]:
-    """Yield a running Chromium; close it and Playwright afterwards.
+def launch(kind: BrowserType, *, headless: bool = True, arguments: Sequence[str] = ()) -> Browser:
+    """Start one more Chromium beside a running one: ``launch(browser.browser_type, ...)``.
 
     Parameters
     ----------
+    kind : BrowserType
+        Playwright's Chromium; a thread can have only one Playwright.
     headless : bool, optional
         False to watch it.
     arguments : sequence of str, optional
         Further command-line switches.
     """
+    return kind.launch(executable_path=chromium_path(), headless=headless, args=[*_ARGUMENTS, *arguments])
+
+
+@contextmanager
+def chromium(*, headless: bool = True, arguments: Sequence[str] = ()) -> Iterator[Browser]:
+    """Yield a running Chromium; close it and Playwright afterwards. Parameters as for ``launch``."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium_path(), headless=headless, args=[*_ARGUMENTS, *arguments]
-        )
+        browser = launch(playwright.chromium, headless=headless, arguments=arguments)
         try:
             yield browser
         finally:

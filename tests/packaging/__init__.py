@@ -1,0 +1,1 @@
+"""What pip builds and installs."""
