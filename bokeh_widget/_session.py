@@ -315,12 +315,20 @@ class Session:
         """Call ``callback(exception)`` for each error of a callback or of a page."""
         self._error_callbacks.extend(callbacks)
 
-    def report_error(self, error: BaseException) -> None:
-        """Log an error, show it where the document is shown, and tell ``on_error`` callbacks."""
+    def report_error(self, error: BaseException, *, show: bool = True) -> None:
+        """Log an error, show it where the document is shown, and tell ``on_error`` callbacks.
+
+        Parameters
+        ----------
+        error : BaseException
+            What happened.
+        show : bool, default True
+            False for what the page has shown by itself.
+        """
         self.last_error = error
         log.error("%s", error, exc_info=error)
         for connection in list(self._connections):
-            if connection.is_shown:
+            if show and connection.is_shown:
                 connection.send_error(f"{type(error).__name__}: {error}")
         for callback in list(self._error_callbacks):
             try:

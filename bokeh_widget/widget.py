@@ -375,7 +375,7 @@ class BokehWidget(CollectableDOMWidget):
                     self._on_patch(message, dict(zip(message.buffers, buffers, strict=True)))
                 case ClientError():
                     self._session.report_error(
-                        BrowserError(message.message, context=message.context, stack=message.stack)
+                        BrowserError(message.message, context=message.context, stack=message.stack), show=False
                     )
 
     def _on_attach(self, message: Attach) -> None:
@@ -430,7 +430,7 @@ class BokehWidget(CollectableDOMWidget):
             self._session.apply(patch, raw_buffers)
         except ProtocolError as error:
             self._refuse(patch.client, patch.seq, error)
-            self._session.report_error(error)
+            self._session.report_error(error, show=False)
 
     def _refuse(self, client: str, seq: int, error: ProtocolError) -> None:
         self._send_message(RefusedMessage(kind="refused", client=client, seq=seq, message=str(error)))

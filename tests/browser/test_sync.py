@@ -296,7 +296,7 @@ def test_a_refused_patch_is_rolled_back_in_the_page(lab: NotebookPage) -> None:
     lab.page.evaluate(
         f"""() => {{ const s = {REPLICAS}[0].document.get_model_by_name('slider'); s.properties.step.validate = () => true; s.properties.step.valid = () => true; s.setv({{step: 'nonsense'}}) }}"""
     )
-    expect(lab.output(0).locator(".bokeh-widget-error").first).to_contain_text("step")
+    expect(lab.output(0).locator(".bokeh-widget-error")).to_contain_text("step")
     wait_in_page(lab, model_value("slider", "step"), 1)
     assert lab.eval_in_kernel("slider.step") == 1
     lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 6 }}")
