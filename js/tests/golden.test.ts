@@ -9,7 +9,7 @@ import { Client } from "../src/client";
 import { type ClientMessage, named_buffers, parse_kernel_message } from "../src/protocol";
 import type { BokehRoot } from "../src/upstream";
 import { described_state, type Frame, frame_names, load, outcome } from "./golden";
-import { bokehjs, FakeHost, FakePlace, make_model, required } from "./page";
+import { bokehjs, FakeHost, FakePlace, lists_only, make_model, required } from "./page";
 
 interface Page {
   readonly bokeh: BokehRoot;
@@ -38,7 +38,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await page.client.dispose();
   page.place.element.remove();
-  expect(page.bokeh.documents).toEqual([]);
+  expect(lists_only(page.bokeh)).toBe(true);
   expect(page.place.notices).toEqual([]);
 });
 

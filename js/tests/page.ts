@@ -115,3 +115,10 @@ export class FakePlace implements Place {
     this.busy = busy;
   }
 }
+
+/** Whether BokehJS lists these documents and no others; comparing their content would take for ever. */
+export function lists_only(bokeh: BokehRoot, ...documents: readonly unknown[]): boolean {
+  return (
+    bokeh.documents.length == documents.length && documents.every((document, i) => bokeh.documents[i] === document)
+  );
+}
