@@ -75,7 +75,7 @@ lint-python: $(VENV)/.test $(VENV)/.installed
 	$(BIN)/mypy
 
 lint-js: js/node_modules/.package-lock.json
-	cd js && npx biome check . && npx tsc --noEmit
+	cd js && npx biome check . && npx tsc --noEmit && npx tsc --noEmit -p tests
 
 test-js: js/node_modules/.package-lock.json
 	cd js && npx vitest run

@@ -185,6 +185,9 @@ export class Client {
       // nothing consumes them: nobody shows this model, or its BokehJS does not come
       this.#host.take_state();
       this.#waiting = [];
+      if (this.#places.size == 0) {
+        this.#state_held = null; // too old to begin with
+      }
     }
     this.#work();
   }
@@ -293,6 +296,8 @@ export class Client {
       // no second try by itself: it would fail in the same way, for ever
       this.#waiting = [];
       this.#state_held = null;
+      this.#attached = this.#replica !== null; // without one, the next place asks for the document
+      this.#asked = false;
       this.fail("show the document", error);
     }
   }
@@ -382,9 +387,9 @@ export class Client {
 
   #enqueue_document(state: DocumentState): void {
     const replica = this.#replica;
-    if (replica !== null && replica.session == state.session && replica.revision == state.revision) {
-      this.#asked = false;
-      return;
+    const is_same = replica !== null && replica.session == state.session && replica.revision == state.revision;
+    if (is_same && !this.#asked) {
+      return; // a document that was asked for replaces one of its revision: a refused change is in that
     }
     this.#state_held = state;
     this.#work();

@@ -1,0 +1,409 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { page_registry, type ReplicaInfo } from "../src/bokehjs";
+import { Client } from "../src/client";
+import { type DocumentMessage, type PatchMessage, PROTOCOL_VERSION } from "../src/protocol";
+import type { BokehRoot } from "../src/upstream";
+import { described_state, load } from "./golden";
+import { BUNDLES, bokehjs, FakeHost, FakePlace, lists_only, required } from "./page";
+
+let bokeh: BokehRoot;
+let host: FakeHost;
+let client: Client;
+let place: FakePlace;
+
+const replica = (): ReplicaInfo | undefined => page_registry().replicas()[0];
+const slider = (): number => {
+  const document = required(bokeh.documents[0]);
+  return (required(document.get_model_by_id("slider")) as unknown as { value: number }).value;
+};
+
+/** Python sets the slider. */
+function patch(revision: number, value: number, fields: Partial<PatchMessage> = {}): PatchMessage {
+  return {
+    kind: "patch",
+    session: "session-1",
+    revision,
+    origin: null,
+    seq: null,
+    events: [{ kind: "ModelChanged", model: { id: "slider" }, attr: "value", new: value }],
+    buffers: [],
+    requires: [],
+    ...fields,
+  };
+}
+
+/** Python sends the whole document, in which the slider is at 8. */
+function send_document(revision: number, fields: Partial<DocumentMessage> = {}): void {
+  const { content, buffers } = load("kernel_document");
+  const message = { ...(content as unknown as DocumentMessage), client: null, revision, ...fields };
+  const json = fields.json ?? message.json.replace('"value":1', '"value":8');
+  client.handle({ ...message, json }, Object.values(buffers));
+}
+
+/** Shows the document in a place, and forgets what was said until all of it was built. */
+async function shown(): Promise<string> {
+  const id = client.add_place(place);
+  await vi.waitFor(() => expect(host.of_kind("patch").length).toBe(1)); // document_ready
+  host.sent.length = 0;
+  return id;
+}
+
+const at_revision = (revision: number) => vi.waitFor(() => expect(replica()?.revision).toBe(revision));
+const asked = () => host.of_kind("attach").map(({ session, revision }) => [session, revision]);
+
+beforeEach(async () => {
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  bokeh = await bokehjs();
+  host = new FakeHost(described_state());
+  client = new Client(host);
+  place = new FakePlace();
+});
+
+afterEach(async () => {
+  await client.dispose();
+  place.element.remove();
+  expect(lists_only(bokeh)).toBe(true);
+  expect(page_registry().replicas()).toEqual([]);
+  vi.restoreAllMocks();
+});
+
+describe("places", () => {
+  test("the first one attaches with what the state carried, and is built", async () => {
+    const id = client.add_place(place);
+    expect(host.sent.map(({ message }) => message)).toEqual([
+      { kind: "hi", client: client.id, view: id },
+      { kind: "attach", client: client.id, session: "session-1", revision: 0, protocol: PROTOCOL_VERSION },
+    ]);
+    expect(place.busy).toBe(true);
+    await vi.waitFor(() => expect(place.busy).toBe(false));
+    expect(place.element.querySelectorAll(".bk-Slider").length).toBe(1);
+    expect(host.state).toBeNull(); // the page frees its copy
+  });
+
+  test("all of one client share a document", async () => {
+    const first = await shown();
+    const other = new FakePlace();
+    const second = client.add_place(other);
+    await vi.waitFor(() => expect(other.busy).toBe(false));
+    expect(host.sent.map(({ message }) => message)).toEqual([{ kind: "hi", client: client.id, view: second }]);
+    expect(lists_only(bokeh, replica()?.document)).toBe(true);
+    expect(other.element.querySelectorAll(".bk-Slider").length).toBe(1);
+
+    await client.remove_place(first);
+    expect(place.element.childElementCount).toBe(0);
+    expect(bokeh.documents.length).toBe(1);
+    await client.remove_place(second);
+    expect(lists_only(bokeh)).toBe(true);
+    expect(host.of_kind("gone").map(({ view }) => view)).toEqual([first, second]);
+    await client.remove_place(second);
+    expect(host.of_kind("gone").length).toBe(2);
+  });
+
+  test("a client that was hidden asks for the document when it is shown again", async () => {
+    await client.remove_place(await shown());
+    expect(replica()).toBeUndefined();
+    client.handle(patch(1, 5), []);
+    host.sent.length = 0;
+    client.add_place(place);
+    expect(asked()).toEqual([[null, null]]);
+    send_document(1);
+    await at_revision(1);
+    expect(slider()).toBe(8);
+  });
+
+  test("show only the roots that the host names", async () => {
+    host.ids = ["button"];
+    await shown_without_ready();
+    expect(place.element.querySelectorAll(".bk-Slider").length).toBe(0);
+    expect(place.element.querySelectorAll(".bk-Button").length).toBe(1);
+  });
+
+  async function shown_without_ready(): Promise<void> {
+    client.add_place(place);
+    await vi.waitFor(() => expect(place.busy).toBe(false));
+  }
+
+  test("that go while they are built leave nothing, and the kernel knows", async () => {
+    const id = client.add_place(place);
+    await client.remove_place(id);
+    expect(lists_only(bokeh)).toBe(true);
+    expect(place.element.childElementCount).toBe(0);
+    expect(host.of_kind("gone").map(({ view }) => view)).toEqual([id]);
+  });
+
+  test("say bye when their page unloads, if there are any", async () => {
+    client.leave_page();
+    expect(host.sent).toEqual([]);
+    await shown();
+    client.leave_page();
+    expect(host.sent.map(({ message }) => message)).toEqual([{ kind: "bye", client: client.id }]);
+  });
+});
+
+describe("documents", () => {
+  test("are asked for where the state carried none", async () => {
+    host.state = null;
+    client.add_place(place);
+    expect(asked()).toEqual([[null, null]]);
+    send_document(4, { client: client.id });
+    await at_revision(4);
+    expect(slider()).toBe(8);
+  });
+
+  test("for another client are left to it", async () => {
+    await shown();
+    send_document(4, { client: "somebody" });
+    client.handle(patch(1, 5), []);
+    await at_revision(1);
+    expect(slider()).toBe(5);
+  });
+
+  test("of the revision that is shown change nothing", async () => {
+    await shown();
+    const before = replica()?.document;
+    send_document(0);
+    client.handle(patch(1, 5), []);
+    await at_revision(1);
+    expect(replica()?.document === before).toBe(true);
+  });
+
+  test("of another session replace the one that is shown", async () => {
+    await shown();
+    send_document(0, { session: "session-2" });
+    await vi.waitFor(() => expect(slider()).toBe(8));
+    client.handle(patch(1, 5), []); // of the first session: late
+    client.handle(patch(1, 6, { session: "session-2" }), []);
+    await at_revision(1);
+    expect(slider()).toBe(6);
+    expect(bokeh.documents.length).toBe(1);
+  });
+
+  test("that arrive with the model's state again are the newest", async () => {
+    await shown();
+    host.state = { ...described_state(), revision: 9 };
+    client.state_arrived();
+    await at_revision(9);
+    expect(bokeh.documents.length).toBe(1);
+  });
+});
+
+describe("revisions", () => {
+  test("follow one another", async () => {
+    await shown();
+    client.handle(patch(1, 5), []);
+    client.handle(patch(2, 6), []);
+    await at_revision(2);
+    expect(slider()).toBe(6);
+    expect(host.sent).toEqual([]); // nothing is sent back
+  });
+
+  test("that were seen are ignored", async () => {
+    await shown();
+    client.handle(patch(1, 5), []);
+    client.handle(patch(1, 6), []);
+    client.handle(patch(0, 7), []);
+    client.handle(patch(2, 2, { session: "session-0" }), []);
+    await at_revision(1);
+    expect(slider()).toBe(5);
+    expect(host.sent).toEqual([]);
+  });
+
+  test("with a gap are not applied: the document is asked for, once", async () => {
+    await shown();
+    client.handle(patch(2, 5), []);
+    client.handle(patch(3, 6), []);
+    expect(asked()).toEqual([[null, null]]);
+    expect([slider(), replica()?.revision]).toEqual([1, 0]);
+
+    send_document(3);
+    await at_revision(3);
+    expect(slider()).toBe(8);
+    host.sent.length = 0;
+    client.handle(patch(5, 6), []);
+    expect(asked()).toEqual([[null, null]]);
+  });
+
+  test("that came before the first place are applied to the state, and counted", async () => {
+    client.handle(patch(1, 5), []);
+    client.handle(patch(2, 6), []);
+    client.add_place(place);
+    expect(asked()).toEqual([["session-1", 2]]);
+    await at_revision(2);
+    expect(slider()).toBe(6);
+  });
+
+  test("that come while the document is built are applied after", async () => {
+    client.add_place(place);
+    client.handle(patch(1, 5), []);
+    client.handle(patch(2, 6), []);
+    await at_revision(2);
+    expect(slider()).toBe(6);
+  });
+
+  test("of a model that nobody shows are not kept for ever", async () => {
+    for (let revision = 1; revision <= 1001; revision++) {
+      client.handle(patch(revision, 5), []);
+    }
+    client.add_place(place);
+    expect(asked()).toEqual([[null, null]]);
+    send_document(1001);
+    await at_revision(1001);
+  });
+});
+
+describe("changes of the page", () => {
+  const move = (value: number): void => {
+    const document = required(bokeh.documents[0]);
+    required(document.get_model_by_id("slider")).setv({ value });
+  };
+
+  test("carry the revision that they were made on, and count", async () => {
+    await shown();
+    move(3);
+    await vi.waitFor(() => expect(host.of_kind("patch").length).toBe(1));
+    client.handle(patch(1, 5), []);
+    move(6);
+    await vi.waitFor(() => expect(host.of_kind("patch").length).toBe(2));
+    expect(host.of_kind("patch").map(({ seq, revision }) => [seq, revision])).toEqual([
+      [2, 0],
+      [3, 1],
+    ]);
+  });
+
+  test("are acknowledged: the revision rises, and nothing is applied again", async () => {
+    await shown();
+    move(3);
+    client.handle(patch(1, 2, { origin: client.id, seq: 2 }), []);
+    client.handle(patch(2, 2, { origin: client.id, seq: 2, events: null }), []);
+    await at_revision(2);
+    expect(slider()).toBe(3);
+    expect(asked()).toEqual([]);
+  });
+
+  test("of another client are applied", async () => {
+    await shown();
+    client.handle(patch(1, 4, { origin: "somebody", seq: 7 }), []);
+    await at_revision(1);
+    expect(slider()).toBe(4);
+  });
+
+  test("of another client that came without events are asked for", async () => {
+    await shown();
+    client.handle(patch(1, 4, { origin: "somebody", seq: 7, events: null }), []);
+    expect(asked()).toEqual([[null, null]]);
+  });
+
+  test("that are refused are said and taken back with the whole document", async () => {
+    await shown();
+    move(3);
+    client.handle({ kind: "refused", client: client.id, seq: 2, message: "too fast" }, []);
+    expect(place.notices).toEqual([{ level: "error", text: "too fast" }]);
+    expect(asked()).toEqual([[null, null]]);
+    // a refused change raises no revision: the document has the number of the one that is shown
+    send_document(0);
+    await vi.waitFor(() => expect(slider()).toBe(8));
+    expect(bokeh.documents.length).toBe(1);
+  });
+
+  test("of another client that are refused do not matter here", async () => {
+    await shown();
+    client.handle({ kind: "refused", client: "somebody", seq: 2, message: "too fast" }, []);
+    expect([place.notices, asked()]).toEqual([[], []]);
+  });
+});
+
+describe("the end", () => {
+  test("dispose frees everything and is silent", async () => {
+    await shown();
+    await client.dispose();
+    expect(lists_only(bokeh)).toBe(true);
+    expect(place.element.childElementCount).toBe(0);
+    client.handle(patch(1, 5), []);
+    client.add_place(place);
+    expect(host.sent).toEqual([]);
+  });
+
+  test("dispose waits for what is just being built", async () => {
+    client.add_place(place);
+    await client.dispose();
+    expect(lists_only(bokeh)).toBe(true);
+    expect(place.element.childElementCount).toBe(0);
+    expect(host.of_kind("patch")).toEqual([]);
+    expect(place.notices).toEqual([]);
+  });
+
+  test("dispose while the views are built leaves none", async () => {
+    client.add_place(place);
+    await vi.waitFor(() => expect(bokeh.documents.length).toBe(1));
+    await client.dispose();
+    expect(lists_only(bokeh)).toBe(true);
+    expect(place.element.childElementCount).toBe(0);
+  });
+
+  test("a kernel that is gone is said where it was shown", async () => {
+    await shown();
+    await client.disconnect("the kernel is gone");
+    expect(place.notices).toEqual([{ level: "warning", text: "the kernel is gone" }]);
+    expect(lists_only(bokeh)).toBe(true);
+    expect(place.element.childElementCount).toBe(0);
+    expect(host.sent).toEqual([]);
+  });
+});
+
+describe("what fails", () => {
+  test("a notice of the kernel is shown in every place", async () => {
+    await shown();
+    const other = new FakePlace();
+    client.add_place(other);
+    client.handle({ kind: "notice", level: "warning", text: "careful" }, []);
+    const notices = [{ level: "warning", text: "careful" }];
+    expect([place.notices, other.notices]).toEqual([notices, notices]);
+  });
+
+  test("a patch is said in the cell and to the kernel, and the document is asked for", async () => {
+    await shown();
+    client.handle(patch(1, 5, { events: [{ kind: "Mystery" }] }), []);
+    const [error] = host.of_kind("error");
+    expect(error).toMatchObject({ client: client.id, context: "apply a patch" });
+    expect(error?.message).toContain("Mystery");
+    expect(error?.stack).toContain("apply_json_patch");
+    expect(place.notices).toEqual([
+      { level: "error", text: `bokeh_widget could not apply a patch: ${required(error).message}` },
+    ]);
+    expect(asked()).toEqual([[null, null]]);
+    send_document(1);
+    await at_revision(1);
+    expect(slider()).toBe(8);
+  });
+
+  test("a document is said, and a better one is shown", async () => {
+    host.state = { ...described_state(), json: described_state().json.replace('"Button"', '"Nonsense"') };
+    client.add_place(place);
+    await vi.waitFor(() => expect(host.of_kind("error").length).toBe(1));
+    expect(host.of_kind("error")[0]).toMatchObject({ context: "show the document" });
+    expect(place.busy).toBe(false);
+    expect(lists_only(bokeh)).toBe(true);
+    send_document(1);
+    await at_revision(1);
+    expect(slider()).toBe(8);
+  });
+
+  test("BokehJS that did not come is said, and the next place tries again", async () => {
+    page_registry()._roots.clear();
+    host.source = { version: BUNDLES.version, bundle: () => null };
+    client.add_place(place);
+    await vi.waitFor(() => expect(place.notices.length).toBe(1));
+    expect(place.notices[0]?.text).toContain('the kernel has not sent the BokehJS bundle "bokeh"');
+    expect(place.busy).toBe(false);
+
+    host.source = BUNDLES;
+    host.sent.length = 0;
+    const other = new FakePlace();
+    client.add_place(other);
+    expect(asked()).toEqual([[null, null]]);
+    send_document(1);
+    await at_revision(1);
+    await vi.waitFor(() => expect(other.busy).toBe(false));
+    bokeh = await bokehjs();
+  });
+});

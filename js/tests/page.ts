@@ -1,0 +1,124 @@
+/** BokehJS from node_modules, and a front end without any widget manager. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
+import { type BundleSource, load_bokehjs } from "../src/bokehjs";
+import type { Host, Place } from "../src/client";
+import type { ClientMessage, DocumentState } from "../src/protocol";
+import type { BokehRoot } from "../src/upstream";
+
+const BOKEHJS = join(import.meta.dirname, "../node_modules/@bokeh/bokehjs");
+
+/** Version of the BokehJS in node_modules. */
+export const BOKEH_VERSION: string = JSON.parse(readFileSync(join(BOKEHJS, "package.json"), "utf-8")).version;
+
+/** The components of the installed BokehJS, as the runtime model of a kernel carries them. */
+export const BUNDLES: BundleSource = {
+  version: BOKEH_VERSION,
+  bundle: (name) => new Uint8Array(gzipSync(readFileSync(join(BOKEHJS, "build/js", `${name}.min.js`)), { level: 1 })),
+};
+
+export const COMPONENTS = ["bokeh", "bokeh-widgets"] as const;
+
+export async function bokehjs(): Promise<BokehRoot> {
+  return await load_bokehjs(BUNDLES, COMPONENTS);
+}
+
+export function required<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) {
+    throw new Error("the test expects something that is not there");
+  }
+  return value;
+}
+
+interface Deferred extends HasProps {
+  initialize_props(attributes: Record<string, unknown>): void;
+  finalize(): void;
+  connect_signals(): void;
+}
+
+/** Makes a model with an id of our choice, in the steps of BokehJS's own deserializer. */
+export function make_model(
+  bokeh: BokehRoot,
+  name: string,
+  id: string,
+  attributes: Record<string, unknown> = {},
+): HasProps {
+  const models = bokeh.Models as { get(name: string): new (attributes: { id: string }) => Deferred };
+  const Model = models.get(name);
+  const model = new Model({ id });
+  model.initialize_props(attributes);
+  model.finalize();
+  model.connect_signals();
+  return model;
+}
+
+/** The value of a property, whatever its type. */
+export function value_of(model: HasProps, attr: string): unknown {
+  return model.property(attr).get_value();
+}
+
+interface Sent {
+  readonly message: ClientMessage;
+  readonly buffers: readonly ArrayBuffer[];
+}
+
+/** Keeps what is sent to the kernel; the test plays the kernel. */
+export class FakeHost implements Host {
+  readonly model_id = "model-1";
+  readonly sent: Sent[] = [];
+  source: BundleSource = BUNDLES;
+  state: DocumentState | null;
+  ids: readonly string[] | null = null;
+
+  constructor(state: DocumentState | null = null) {
+    this.state = state;
+  }
+
+  root_ids(): readonly string[] | null {
+    return this.ids;
+  }
+
+  take_state(): DocumentState | null {
+    const { state } = this;
+    this.state = null;
+    return state;
+  }
+
+  bundles(): BundleSource {
+    return this.source;
+  }
+
+  send(message: ClientMessage, buffers: ArrayBuffer[]): void {
+    this.sent.push({ message, buffers });
+  }
+
+  /** What was sent of one kind, oldest first. */
+  of_kind<K extends ClientMessage["kind"]>(kind: K): Extract<ClientMessage, { kind: K }>[] {
+    const messages = this.sent.map(({ message }) => message);
+    return messages.filter((message): message is Extract<ClientMessage, { kind: K }> => message.kind == kind);
+  }
+}
+
+export class FakePlace implements Place {
+  readonly element = document.body.appendChild(document.createElement("div"));
+  readonly notices: { level: string; text: string }[] = [];
+  busy = false;
+
+  show_notice(level: "error" | "warning", text: string): void {
+    this.notices.push({ level, text });
+  }
+
+  set_busy(busy: boolean): void {
+    this.busy = busy;
+  }
+}
+
+/** Whether BokehJS lists these documents and no others; comparing their content would take for ever. */
+export function lists_only(bokeh: BokehRoot, ...documents: readonly unknown[]): boolean {
+  return (
+    bokeh.documents.length == documents.length && documents.every((document, i) => bokeh.documents[i] === document)
+  );
+}

@@ -1,0 +1,174 @@
+import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { EncodedChanges } from "../src/encoder";
+import type { DocumentState } from "../src/protocol";
+import { Replica } from "../src/replica";
+import type { BokehRoot } from "../src/upstream";
+import { described_state, load, outcome } from "./golden";
+import { bokehjs, lists_only, required, value_of } from "./page";
+
+let bokeh: BokehRoot;
+let replica: Replica;
+let changes: EncodedChanges[];
+
+const model = (id: string): HasProps => required(replica.document.get_model_by_id(id));
+const changed = (id: string, attr: string, value: unknown) => ({
+  kind: "ModelChanged",
+  model: { id },
+  attr,
+  new: value,
+});
+
+/** The microtask in which a replica hands over what was changed has run. */
+const task = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+
+beforeEach(async () => {
+  bokeh = await bokehjs();
+  changes = [];
+  replica = new Replica(bokeh, described_state(), (change) => changes.push(change));
+});
+
+afterEach(() => {
+  replica.dispose();
+  expect(lists_only(bokeh)).toBe(true);
+});
+
+describe("build", () => {
+  test("makes the document of the state", () => {
+    const { result } = load("kernel_document");
+    expect(lists_only(bokeh, replica.document)).toBe(true);
+    expect([replica.session, replica.revision]).toEqual(["session-1", 0]);
+    expect(outcome(replica.document, result)).toEqual(result);
+    expect(changes).toEqual([]);
+  });
+
+  test.each([
+    ["DataView", (view: Uint8Array<ArrayBuffer>) => new DataView(view.buffer, view.byteOffset, view.byteLength)],
+    ["ArrayBuffer", (view: Uint8Array<ArrayBuffer>) => view.slice().buffer],
+  ])("takes each buffer as %s too", (_name, convert) => {
+    const state = described_state();
+    const buffers = Object.entries(state.buffers).map(([id, view]) => [id, convert(view as Uint8Array<ArrayBuffer>)]);
+    const other = new Replica(bokeh, { ...state, buffers: Object.fromEntries(buffers) }, () => undefined);
+    const { result } = load("kernel_document");
+    expect(outcome(other.document, result)).toEqual(result);
+    other.dispose();
+  });
+
+  test.each([
+    ["an unknown model", (json: string) => json.replace('"Button"', '"Nonsense"')],
+    ["an unknown property", (json: string) => json.replace('"start":0', '"begin":0')],
+    ["no JSON", () => "{"],
+    ["a buffer that did not come", (json: string) => json.replace('"id":"b1"', '"id":"b7"')],
+  ])("that fails for %s leaves nothing behind", (_what, spoil) => {
+    const state: DocumentState = { ...described_state(), json: spoil(described_state().json) };
+    expect(state.json).not.toBe(described_state().json);
+    expect(() => new Replica(bokeh, state, () => undefined)).toThrow();
+    expect(lists_only(bokeh, replica.document)).toBe(true);
+    expect(model("slider").document === replica.document).toBe(true);
+  });
+});
+
+describe("patches of Python", () => {
+  test("change the document, raise the revision and are not sent back", async () => {
+    replica.apply([changed("slider", "value", 7)], new Map(), 1);
+    expect(value_of(model("slider"), "value")).toBe(7);
+    expect(replica.revision).toBe(1);
+    await task();
+    expect(changes).toEqual([]);
+  });
+
+  test("that fail leave the revision as it was", () => {
+    expect(() => replica.apply([{ kind: "Mystery" }], new Map(), 1)).toThrow("Mystery");
+    expect(replica.revision).toBe(0);
+  });
+
+  test("come after what was changed here before", () => {
+    const seen: unknown[] = [];
+    const other = new Replica(bokeh, described_state(), ({ events }) => {
+      const slider = required(other.document.get_model_by_id("slider"));
+      seen.push([events, value_of(slider, "value"), other.revision]);
+    });
+    required(other.document.get_model_by_id("slider")).setv({ value: 3 });
+    expect(seen).toEqual([]);
+    other.apply([changed("slider", "value", 7)], new Map(), 1);
+    expect(seen).toEqual([[[changed("slider", "value", 3)], 3, 0]]);
+    expect(value_of(required(other.document.get_model_by_id("slider")), "value")).toBe(7);
+    other.dispose();
+  });
+
+  test("may lead to changes of the browser, which are sent", async () => {
+    const slider = model("slider") as HasProps & { value: number };
+    slider.connect(required(slider.properties["value"]).change, () =>
+      model("button").setv({ label: `at ${slider.value}` }),
+    );
+    replica.apply([changed("slider", "value", 7)], new Map(), 1);
+    await task();
+    expect(changes.map(({ events }) => events)).toEqual([[changed("button", "label", "at 7")]]);
+  });
+});
+
+describe("changes of the browser", () => {
+  test("of one task are handed over together, in their order", async () => {
+    model("slider").setv({ value: 3 });
+    model("slider").setv({ value: 4, title: "t" });
+    replica.document.set_title("renamed");
+    expect(changes).toEqual([]);
+    await task();
+    expect(changes.map(({ events }) => events)).toEqual([
+      [
+        changed("slider", "value", 3),
+        changed("slider", "value", 4),
+        changed("slider", "title", "t"),
+        { kind: "TitleChanged", title: "renamed" },
+      ],
+    ]);
+  });
+
+  test("of two tasks are handed over one by one", async () => {
+    model("slider").setv({ value: 3 });
+    await task();
+    model("slider").setv({ value: 4 });
+    await task();
+    expect(changes.map(({ events }) => events)).toEqual([
+      [changed("slider", "value", 3)],
+      [changed("slider", "value", 4)],
+    ]);
+  });
+
+  test("that are not for Python stay here", async () => {
+    model("slider").setv({ value: 3 }, { sync: false });
+    replica.document.set_title("renamed", { sync: false });
+    await task();
+    expect(changes).toEqual([]);
+  });
+});
+
+describe("dispose", () => {
+  test("hands over what waits, frees everything, and is done once", async () => {
+    const { document } = replica;
+    const slider = model("slider");
+    slider.setv({ value: 3 });
+    replica.dispose();
+    expect(changes.map(({ events }) => events)).toEqual([[changed("slider", "value", 3)]]);
+    expect(replica.disposed).toBe(true);
+    expect(lists_only(bokeh)).toBe(true);
+    expect(document.roots()).toEqual([]);
+    expect(document.all_models.size).toBe(0);
+    expect(slider.document).toBeNull();
+
+    slider.setv({ value: 4 });
+    document.set_title("late");
+    replica.flush();
+    replica.dispose();
+    await task();
+    expect(changes.length).toBe(1);
+  });
+
+  test("leaves other documents alone", () => {
+    const other = new Replica(bokeh, described_state(), () => undefined);
+    replica.dispose();
+    expect(lists_only(bokeh, other.document)).toBe(true);
+    expect(outcome(other.document, load("kernel_document").result)).toEqual(load("kernel_document").result);
+    other.dispose();
+  });
+});

@@ -1,0 +1,1 @@
+"""The golden frames, and what Python's tests read them with."""
