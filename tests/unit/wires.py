@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bokeh.core.json_encoder import serialize_json
@@ -94,7 +95,6 @@ class Page:
     wire: Wire
     client: str = "page"
     seq: int = 0
-    replica: Document = field(default_factory=Document)
 
     def send(self, content: object, buffers: Sequence[bytes] = ()) -> None:
         """Bring one custom message to the widget as ipywidgets does."""
@@ -106,10 +106,18 @@ class Page:
         """Display the widget: a view, and a replica of the document."""
         self.send({"kind": "hi", "client": self.client, "view": view})
         self.send({"kind": "attach", "client": self.client, "session": None, "revision": None, "protocol": 1})
-        replies = [m for m in self.wire.customs(self.widget, "document") if m.content["client"] == self.client]
-        content, buffers = replies[-1].content, replies[-1].buffers
-        named = dict(zip(content["buffers"], buffers, strict=True))
-        self.replica = document_of(EncodedDocument(content["json"], named))
+        self.first = next(m for m in reversed(self.documents) if m.content["client"] == self.client)
+
+    @property
+    def documents(self) -> list[Sent]:
+        """Every whole document that was sent."""
+        return self.wire.customs(self.widget, "document")
+
+    @cached_property
+    def replica(self) -> Document:
+        """The document as it was when the page was shown; made when it is asked for."""
+        named = dict(zip(self.first.content["buffers"], self.first.buffers, strict=True))
+        return document_of(EncodedDocument(self.first.content["json"], named))
 
     def hide(self, view: str = "view") -> None:
         """Remove a view."""
