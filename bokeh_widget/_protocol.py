@@ -6,6 +6,7 @@ and both are tested with the frames in ``tests/protocol``.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypedDict
@@ -17,6 +18,15 @@ PROTOCOL_VERSION: Final = 1
 
 DEFAULT_INBOUND_LIMIT_BYTES: Final = 256 * 2**20
 """Largest message accepted from a page. A guard against a runaway page, not a tuning knob."""
+
+_REMEDY: Final = (
+    "reload the page; if it happens again, install the same version of bokeh_widget in the environments of "
+    "Jupyter and of the kernel"
+)
+
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlevel = 4
 
 Buffer: TypeAlias = bytes | memoryview
 """Raw bytes beside the JSON of a message."""
@@ -145,6 +155,11 @@ class ClientError:
 ClientMessage: TypeAlias = Attach | ViewShown | ViewGone | ClientGone | ClientPatch | ClientError
 
 
+def short(value: object) -> str:
+    """Show a value of a stranger in a message: neither its size nor its depth can do harm."""
+    return _SHORT.repr(value)
+
+
 def _field(
     content: Mapping[str, object], name: str, kind: type | tuple[type, ...]
 ) -> Any:  # caller knows the type it asked for
@@ -154,7 +169,8 @@ def _field(
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
         raise ProtocolError(
-            f"message {content.get('kind')!r} from the page: field {name!r} must be {expected}, but got {value!r:.80}"
+            f"message {content.get('kind')!r} from the page: field {name!r} must be {expected}, "
+            f"but got {short(value)}; {_REMEDY}"
         )
     return value
 
@@ -163,10 +179,12 @@ def _named_buffers(content: Mapping[str, object], buffers: Sequence[Buffer], lim
     names: list[object] = _field(content, "buffers", list)
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise ProtocolError(
-            f"patch from the page: the names of buffers must be distinct strings, but got {names!r:.80}"
+            f"patch from the page: the names of buffers must be distinct strings, but got {short(names)}; {_REMEDY}"
         )
     if len(names) != len(buffers):
-        raise ProtocolError(f"patch from the page names {len(names)} buffers, but {len(buffers)} came with it")
+        raise ProtocolError(
+            f"patch from the page names {len(names)} buffers {short(names)}, but {len(buffers)} came with it; {_REMEDY}"
+        )
     size_bytes = sum(memoryview(buffer).nbytes for buffer in buffers)
     if size_bytes > limit_bytes:
         raise FrameTooLargeError(
@@ -206,10 +224,10 @@ def parse_client_message(
         If the buffers are larger than ``limit_bytes``.
     """
     if not isinstance(content, Mapping):
-        raise ProtocolError(f"a message from the page must be an object, but got {content!r:.80}")
+        raise ProtocolError(f"a message from the page must be an object, but got {short(content)}; {_REMEDY}")
     kind = content.get("kind")
     if kind not in ("attach", "hi", "gone", "bye", "patch", "error"):
-        raise ProtocolError(f"unknown kind of message from the page: {kind!r:.80}")
+        raise ProtocolError(f"unknown kind of message from the page: {short(kind)}; {_REMEDY}")
     client: str = _field(content, "client", str)
     match kind:
         case "attach":

@@ -21,7 +21,7 @@ from . import _bundles
 from ._callbacks import SessionCallbacks
 from ._codec import DecodedPatch, PatchFrame, apply_event, decode_patch, encode_document
 from ._protocol import Buffer, ClientPatch, DocumentState
-from .errors import SessionClosedError
+from .errors import InputTypeError, SessionClosedError
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -134,6 +134,9 @@ class Session:
             raise SessionClosedError("this session is closed; make a new BokehWidget to show the plot again")
         return self._document
 
+    def _require_open(self) -> None:
+        _ = self.document  # raises
+
     def encode_state(self) -> tuple[DocumentState, list[_bundles.Bundle]]:
         """Encode the whole document as it is now, with the bundles that it needs."""
         with self.lock:
@@ -153,6 +156,7 @@ class Session:
 
     def connect(self, connection: Connection) -> None:
         """Send to ``connection`` from now on."""
+        self._require_open()
         self._connections.add(connection)
 
     def disconnect(self, connection: Connection) -> None:
@@ -218,6 +222,9 @@ class Session:
         setter: object = event.setter  # Bokeh's type names its own two classes
         if setter is _FROM_PAGE:
             return
+        if isinstance(event, ModelChangedEvent) and event.attr == "subscribed_events":
+            # Bokeh subscribes a model when it enters a document, and forgets an on_event() that comes later
+            event.model._update_event_callbacks()  # noqa: SLF001  # no public name
         with self.lock:
             if self._document is None:
                 return
@@ -237,6 +244,7 @@ class Session:
     def batch(self) -> Iterator[None]:
         """Send all changes that are made inside as one patch."""
         with self.lock:
+            self._require_open()
             self._batch_depth += 1
             try:
                 yield
@@ -312,7 +320,26 @@ class Session:
     # --- errors ----------------------------------------------------------------------------
 
     def on_error(self, *callbacks: ErrorCallback) -> None:
-        """Call ``callback(exception)`` for each error of a callback or of a page."""
+        """Call ``callback(exception)`` for each error of a callback or of a page.
+
+        Parameters
+        ----------
+        *callbacks : callable
+            Each takes the exception.
+
+        Raises
+        ------
+        InputTypeError
+            If one of them cannot be called; none is added then.
+        SessionClosedError
+            After :meth:`close`.
+        """
+        self._require_open()
+        for callback in callbacks:
+            if not callable(callback):
+                raise InputTypeError(
+                    f"on_error takes functions of one argument, the exception, but got {callback!r:.80}"
+                )
         self._error_callbacks.extend(callbacks)
 
     def report_error(self, error: BaseException, *, show: bool = True) -> None:

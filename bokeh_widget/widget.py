@@ -257,6 +257,8 @@ class BokehWidget(CollectableDOMWidget):
 
     def __enter__(self) -> Self:
         """Give the widget; it is closed when the block ends."""
+        if self.closed:
+            raise SessionClosedError(f"{self!r} is closed and cannot be used in a with block; make a new one")
         return self
 
     def __exit__(
@@ -305,7 +307,13 @@ class BokehWidget(CollectableDOMWidget):
         return any(other != client for other in self._clients)
 
     def send_patch(self, patch: Patch) -> None:
-        """Send one revision of the document to every client, as one comm message."""
+        """Send one revision of the document to every client, as one comm message.
+
+        Parameters
+        ----------
+        patch : Patch
+            The revision, encoded.
+        """
         requires = self._bokehjs.provide(patch.bundles)
         is_acknowledgement = patch.origin is not None and not patch.events
         message = PatchMessage(
@@ -321,7 +329,13 @@ class BokehWidget(CollectableDOMWidget):
         self._send_message(message, list(patch.buffers.values()))
 
     def send_error(self, text: str) -> None:
-        """Show an error under the plot."""
+        """Show an error under the plot.
+
+        Parameters
+        ----------
+        text : str
+            A line for the user.
+        """
         self._send_message(NoticeMessage(kind="notice", level="error", text=text))
 
     def _send_message(self, message: KernelMessage, buffers: Sequence[Buffer] = ()) -> None:
