@@ -1,0 +1,237 @@
+"""The example notebooks in JupyterLab: they run, they paint, they react, and the last one leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from playwright.sync_api import expect
+
+from tests.browser.harness import bokeh_counts, screenshot
+from tests.browser.waiting import REPLICAS, wait_in_kernel, wait_in_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+    from tests.browser.harness import NotebookPage
+
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+SCREENSHOTS: Final = Path(__file__).parent / "screenshots"
+NAMES: Final = sorted(path.stem for path in EXAMPLES.glob("*.ipynb"))
+WINDOW: Final = {"width": 1280, "height": 4000}
+"""So high that a whole notebook is painted and fits into one picture."""
+
+_PAINTED: Final = """canvas => new Promise(resolve => {
+    const look = () => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        new Set(new Uint32Array(data.buffer)).size > 10 ? resolve() : requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+# where in the window a plot, found by the id of its model, has a point
+_POSITION: Final = """([id, x, y]) => {
+    const find = view => view.model.id === id ? view : view.child_views.map(find).find(found => found);
+    const view = globalThis[Symbol.for("bokeh_widget")].replicas().flatMap(({ views }) => views).map(find).find(found => found);
+    const box = view.canvas.el.getBoundingClientRect();
+    return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)];
+}"""
+
+
+def _read(name: str) -> dict[str, Any]:
+    notebook: dict[str, Any] = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
+    return notebook
+
+
+class Example:
+    """One example in JupyterLab; its cells go by their ids."""
+
+    def __init__(self, lab: NotebookPage, name: str) -> None:
+        self.lab: Final = lab
+        self.name: Final = name
+        self._indices: Final = {cell["id"]: index for index, cell in enumerate(_read(name)["cells"])}
+        folder = lab.server.root_dir / uuid.uuid4().hex
+        folder.mkdir()
+        shutil.copy(EXAMPLES / f"{name}.ipynb", folder)
+        lab.page.set_viewport_size(WINDOW)
+        lab.open_path(f"{folder.name}/{name}.ipynb")
+
+    def run(self, *cells: str) -> None:
+        for cell in cells:
+            self.lab.run(self._indices[cell])
+
+    def output(self, cell: str) -> Locator:
+        return self.lab.output(self._indices[cell])
+
+    def plots(self, cell: str, count: int) -> Locator:
+        """Wait until a cell shows so many plots and each is painted; give them."""
+        plots = self.output(cell).locator(".bk-Figure:visible")
+        expect(plots).to_have_count(count)
+        for plot in plots.all():
+            plot.locator("canvas").first.evaluate(_PAINTED)
+        return plots
+
+    def drag(self, what: Locator, dx: float, dy: float = 0) -> None:
+        """Drag from the middle of something, with the mouse."""
+        what.scroll_into_view_if_needed()
+        box = what.bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        mouse = self.lab.page.mouse
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(x + dx, y + dy, steps=8)
+        mouse.up()
+
+    def tap(self, plot: str, x: str, y: str) -> None:
+        """Click on a point of a plot; all three are expressions in the kernel."""
+        target = self.lab.eval_in_kernel(f"[{plot}.id, {x}, {y}]")
+        self.lab.page.mouse.click(*self.lab.page.evaluate(_POSITION, target))
+
+    def picture(self, state: str) -> None:
+        """Keep what the notebook looks like, for people."""
+        self.lab.page.mouse.move(0, 0)  # no tooltip, no toolbar
+        screenshot(self.lab.locator(".jp-NotebookPanel"), SCREENSHOTS / f"{self.name}_{state}.png")
+
+
+def test_quickstart(lab: NotebookPage) -> None:
+    example = Example(lab, "01_quickstart")
+    lab.run_all()
+    plots = example.plots("penguins", 2)
+    example.plots("stream", 1)
+    example.picture("run")
+    heavy = lab.eval_in_kernel("source.selected.indices")
+    assert len(heavy) == lab.eval_in_kernel("int((penguins.body_mass_g > 5000).sum())")
+    assert lab.eval_in_kernel("len(stream.data['time']) == len(readings)")
+    rows = f"{REPLICAS}.map(r => r.document.get_model_by_id('{lab.eval_in_kernel('stream.id')}')?.get_length() ?? 0)"
+    wait_in_page(lab, f"Math.max(...{rows})", lab.eval_in_kernel("len(readings)"))
+    # a box in the first plot: Python has the selection, and the second plot shows it
+    example.drag(plots.nth(0).locator(".bk-events"), 120, 90)
+    wait_in_kernel(lab, f"0 < len(source.selected.indices) and source.selected.indices != {heavy}", True)
+    example.run("chosen")
+    expect(example.output("chosen").locator("tbody tr")).to_have_count(lab.eval_in_kernel("chosen.species.nunique()"))
+    example.picture("selected")
+
+
+def test_two_way(lab: NotebookPage) -> None:
+    example = Example(lab, "02_two_way")
+    lab.run_all()
+    plots = example.plots("app", 2)
+    output = example.output("app")
+    expect(output.locator(".bk-Div")).to_contain_text("In view in 1994")
+    example.picture("run")
+    wait_in_kernel(lab, "len(history.data['country'])", 3)
+    # Rwanda of 1994 lies apart from all others
+    rwanda = "world.data['country'].tolist().index('Rwanda')"
+    for expected in ([], ["Rwanda"]):  # a tap on what is selected clears the selection
+        example.tap("bubbles", f"world.data['fertility'][{rwanda}]", f"world.data['life_expectancy'][{rwanda}]")
+        wait_in_kernel(lab, "history.data['country']", expected)
+    # the slider runs Python, which changes the plot
+    example.drag(output.locator(".bk-Slider .noUi-handle"), 100)
+    wait_in_kernel(lab, "slider.value > 1994 and year_label.text == str(slider.value)", True)
+    year = lab.eval_in_kernel("slider.value")
+    expect(output.locator(".bk-Div")).to_contain_text(f"In view in {year}")
+    # a pan does as well
+    before = lab.eval_in_kernel("in_view.text")
+    example.drag(plots.nth(0).locator(".bk-events"), 150, 40)
+    wait_in_kernel(lab, f"bubbles.x_range.start < -1 and in_view.text != {before!r}", True)
+    # and a callback of Python's own moves all of it
+    output.get_by_role("button", name="Play").click()
+    wait_in_kernel(lab, f"slider.value != {year}", True)
+    output.get_by_role("button", name="Pause").click()
+    wait_in_kernel(lab, "play.label", "▶ Play")
+    revision = lab.eval_in_kernel("__import__('bokeh_widget')._session.session_of(world.document).revision")
+    wait_in_page(lab, f"{REPLICAS}[0].revision", revision)
+    example.picture("played")
+
+
+def test_compose(lab: NotebookPage) -> None:
+    example = Example(lab, "03_compose")
+    lab.run_all()
+    [plot] = example.plots("filter", 1).all()
+    example.plots("tabs", 1)
+    example.plots("interact", 1)
+    example.picture("run")
+    # a slider of ipywidgets filters what Bokeh shows
+    filtered = example.output("filter")
+    readout = filtered.locator(".widget-html-content")
+    expect(readout).to_have_text("392 of 392 cars in view")
+    example.drag(filtered.locator(".widget-slider .noUi-handle").first, 60)
+    wait_in_kernel(
+        lab, "years.value[0] > 1970 and len(source.data['hp']) == int((1900 + cars.yr >= years.value[0]).sum())", True
+    )
+    rows = lab.eval_in_kernel("len(source.data['hp'])")
+    wait_in_page(
+        lab,
+        f"{REPLICAS}.some(r => r.document.get_model_by_id('{lab.eval_in_kernel('source.id')}')?.get_length() === {rows})",
+        True,
+    )
+    # and a pan in Bokeh's plot reaches the widgets of ipywidgets
+    example.drag(plot.locator(".bk-events"), 200)
+    wait_in_kernel(lab, "plot.x_range.start < 0", True)
+    expect(readout).to_contain_text(f"of {rows} cars")
+    shown = lab.eval_in_kernel("int(source.to_df().hp.between(plot.x_range.start, plot.x_range.end).sum())")
+    expect(readout).to_have_text(f"{shown} of {rows} cars in view")
+    # a row that is selected in one widget is selected in the other, hidden or not
+    tabs = example.output("tabs")
+    tabs.get_by_role("tab", name="Table").click()
+    row = tabs.locator(".slick-row").nth(3)
+    row.click()
+    wait_in_kernel(lab, "monthly.selected.indices", [3])
+    example.picture("table")
+    tabs.get_by_role("tab", name="Plot").click()
+    example.plots("tabs", 1)
+    selected = f"{REPLICAS}.map(r => r.document.get_model_by_id('{lab.eval_in_kernel('monthly.id')}')?.selected.indices).filter(i => i)"
+    wait_in_page(lab, selected, [[3], [3]])
+    # interact changes the document
+    example.drag(example.output("interact").locator(".widget-slider .noUi-handle"), 80)
+    wait_in_kernel(lab, "'over 14 days' not in sea.title.text", True)
+    example.picture("interacted")
+
+
+def test_lifecycle(lab: NotebookPage) -> None:
+    example = Example(lab, "04_lifecycle")
+    example.run("plot", "count")
+    for _ in range(4):
+        example.run("open")
+        example.plots("open", 1)
+    example.run("opened")
+    assert lab.eval_in_kernel("counts.opened[['widgets', 'documents', 'comms']].tolist()") == [1, 1, 2]
+    wait_in_page(lab, f"{REPLICAS}.length", 1)
+    example.picture("opened")
+    example.run("update")
+    wait_in_page(lab, f"{REPLICAS}[0].document.roots()[0].title.text", lab.eval_in_kernel("widget.roots[0].title.text"))
+    example.plots("open", 1)
+    assert lab.eval_in_kernel("counts['after ten updates'].tolist() == counts.opened.tolist()")
+    example.run("close")
+    assert lab.eval_in_kernel("counts.closed.tolist()") == [0, 0, 0, 1]
+    wait_in_page(lab, f"{REPLICAS}.length", 0)
+    example.run("replicas")
+    expect(example.output("replicas")).to_contain_text("BokehJS documents in this page: 0")
+    [alive] = bokeh_counts(lab.page).values()
+    assert (alive.documents, alive.views) == (0, 0)
+    example.picture("closed")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_without_a_front_end(name: str, tmp_path: Path) -> None:
+    notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_stored_clean(name: str) -> None:
+    notebook = _read(name)
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [(cell["outputs"], cell["execution_count"]) for cell in code] == [([], None)] * len(code)
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
