@@ -212,6 +212,8 @@ describe("revisions", () => {
     await shown();
     client.handle(patch(2, 5), []);
     client.handle(patch(3, 6), []);
+    client.handle({ kind: "refused", client: client.id, seq: 1, message: "late" }, []);
+    await new Promise((resolve) => setTimeout(resolve)); // both have been looked at
     expect(asked()).toEqual([[null, null]]);
     expect([slider(), replica()?.revision]).toEqual([1, 0]);
 
