@@ -4,7 +4,7 @@ import { Client } from "../src/client";
 import { type DocumentMessage, type PatchMessage, PROTOCOL_VERSION } from "../src/protocol";
 import type { BokehRoot } from "../src/upstream";
 import { described_state, load } from "./golden";
-import { BUNDLES, bokehjs, FakeHost, FakePlace, lists_only, required } from "./page";
+import { BUNDLES, bokehjs, FakeHost, FakePlace, lists_only, required, until } from "./page";
 
 let bokeh: BokehRoot;
 let host: FakeHost;
@@ -43,12 +43,12 @@ function send_document(revision: number, fields: Partial<DocumentMessage> = {}):
 /** Shows the document in a place, and forgets what was said until all of it was built. */
 async function shown(): Promise<string> {
   const id = client.add_place(place);
-  await vi.waitFor(() => expect(host.of_kind("patch").length).toBe(1)); // document_ready
+  await until(() => expect(host.of_kind("patch").length).toBe(1)); // document_ready
   host.sent.length = 0;
   return id;
 }
 
-const at_revision = (revision: number) => vi.waitFor(() => expect(replica()?.revision).toBe(revision));
+const at_revision = (revision: number) => until(() => expect(replica()?.revision).toBe(revision));
 const asked = () => host.of_kind("attach").map(({ session, revision }) => [session, revision]);
 
 beforeEach(async () => {
@@ -75,7 +75,7 @@ describe("places", () => {
       { kind: "attach", client: client.id, session: "session-1", revision: 0, protocol: PROTOCOL_VERSION },
     ]);
     expect(place.busy).toBe(true);
-    await vi.waitFor(() => expect(place.busy).toBe(false));
+    await until(() => expect(place.busy).toBe(false));
     expect(place.element.querySelectorAll(".bk-Slider").length).toBe(1);
     expect(host.state).toBeNull(); // the page frees its copy
   });
@@ -84,7 +84,7 @@ describe("places", () => {
     const first = await shown();
     const other = new FakePlace();
     const second = client.add_place(other);
-    await vi.waitFor(() => expect(other.busy).toBe(false));
+    await until(() => expect(other.busy).toBe(false));
     expect(host.sent.map(({ message }) => message)).toEqual([{ kind: "hi", client: client.id, view: second }]);
     expect(lists_only(bokeh, replica()?.document)).toBe(true);
     expect(other.element.querySelectorAll(".bk-Slider").length).toBe(1);
@@ -120,7 +120,7 @@ describe("places", () => {
 
   async function shown_without_ready(): Promise<void> {
     client.add_place(place);
-    await vi.waitFor(() => expect(place.busy).toBe(false));
+    await until(() => expect(place.busy).toBe(false));
   }
 
   test("that go while they are built leave nothing, and the kernel knows", async () => {
@@ -170,7 +170,7 @@ describe("documents", () => {
   test("of another session replace the one that is shown", async () => {
     await shown();
     send_document(0, { session: "session-2" });
-    await vi.waitFor(() => expect(slider()).toBe(8));
+    await until(() => expect(slider()).toBe(8));
     client.handle(patch(1, 5), []); // of the first session: late
     client.handle(patch(1, 6, { session: "session-2" }), []);
     await at_revision(1);
@@ -212,6 +212,8 @@ describe("revisions", () => {
     await shown();
     client.handle(patch(2, 5), []);
     client.handle(patch(3, 6), []);
+    client.handle({ kind: "refused", client: client.id, seq: 1, message: "late" }, []);
+    await new Promise((resolve) => setTimeout(resolve)); // both have been looked at
     expect(asked()).toEqual([[null, null]]);
     expect([slider(), replica()?.revision]).toEqual([1, 0]);
 
@@ -260,10 +262,10 @@ describe("changes of the page", () => {
   test("carry the revision that they were made on, and count", async () => {
     await shown();
     move(3);
-    await vi.waitFor(() => expect(host.of_kind("patch").length).toBe(1));
+    await until(() => expect(host.of_kind("patch").length).toBe(1));
     client.handle(patch(1, 5), []);
     move(6);
-    await vi.waitFor(() => expect(host.of_kind("patch").length).toBe(2));
+    await until(() => expect(host.of_kind("patch").length).toBe(2));
     expect(host.of_kind("patch").map(({ seq, revision }) => [seq, revision])).toEqual([
       [2, 0],
       [3, 1],
@@ -301,7 +303,7 @@ describe("changes of the page", () => {
     expect(asked()).toEqual([[null, null]]);
     // a refused change raises no revision: the document has the number of the one that is shown
     send_document(0);
-    await vi.waitFor(() => expect(slider()).toBe(8));
+    await until(() => expect(slider()).toBe(8));
     expect(bokeh.documents.length).toBe(1);
   });
 
@@ -334,7 +336,7 @@ describe("the end", () => {
 
   test("dispose while the views are built leaves none", async () => {
     client.add_place(place);
-    await vi.waitFor(() => expect(bokeh.documents.length).toBe(1));
+    await until(() => expect(bokeh.documents.length).toBe(1));
     await client.dispose();
     expect(lists_only(bokeh)).toBe(true);
     expect(place.element.childElementCount).toBe(0);
@@ -379,7 +381,7 @@ describe("what fails", () => {
   test("a document is said, and a better one is shown", async () => {
     host.state = { ...described_state(), json: described_state().json.replace('"Button"', '"Nonsense"') };
     client.add_place(place);
-    await vi.waitFor(() => expect(host.of_kind("error").length).toBe(1));
+    await until(() => expect(host.of_kind("error").length).toBe(1));
     expect(host.of_kind("error")[0]).toMatchObject({ context: "show the document" });
     expect(place.busy).toBe(false);
     expect(lists_only(bokeh)).toBe(true);
@@ -392,7 +394,7 @@ describe("what fails", () => {
     page_registry()._roots.clear();
     host.source = { version: BUNDLES.version, bundle: () => null };
     client.add_place(place);
-    await vi.waitFor(() => expect(place.notices.length).toBe(1));
+    await until(() => expect(place.notices.length).toBe(1));
     expect(place.notices[0]?.text).toContain('the kernel has not sent the BokehJS bundle "bokeh"');
     expect(place.busy).toBe(false);
 
@@ -403,7 +405,7 @@ describe("what fails", () => {
     expect(asked()).toEqual([[null, null]]);
     send_document(1);
     await at_revision(1);
-    await vi.waitFor(() => expect(other.busy).toBe(false));
+    await until(() => expect(other.busy).toBe(false));
     bokeh = await bokehjs();
   });
 });

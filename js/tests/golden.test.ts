@@ -3,13 +3,13 @@
 import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
 import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
 import type { DocumentEvent } from "@bokeh/bokehjs/build/js/lib/document/events";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { page_registry } from "../src/bokehjs";
 import { Client } from "../src/client";
 import { type ClientMessage, named_buffers, parse_kernel_message } from "../src/protocol";
 import type { BokehRoot } from "../src/upstream";
 import { described_state, type Frame, frame_names, load, outcome } from "./golden";
-import { bokehjs, FakeHost, FakePlace, lists_only, make_model, required } from "./page";
+import { bokehjs, FakeHost, FakePlace, lists_only, make_model, required, until } from "./page";
 
 interface Page {
   readonly bokeh: BokehRoot;
@@ -30,7 +30,7 @@ beforeEach(async () => {
   const client = new Client(host);
   const place = new FakePlace();
   const place_id = client.add_place(place);
-  await vi.waitFor(() => expect(host.of_kind("patch").length).toBe(1)); // document_ready
+  await until(() => expect(host.of_kind("patch").length).toBe(1)); // document_ready
   const document = required(bokeh.documents[0]);
   page = { bokeh, host, client, place, place_id, document, model: (id) => required(document.get_model_by_id(id)) };
 });
@@ -71,7 +71,7 @@ describe("frames of the kernel", () => {
     const heard: unknown[] = [];
     page.document.on_message("bokeh_event", (event) => heard.push((event as { event_name: string }).event_name));
     page.client.handle(required(parse_kernel_message(content)), Object.values(buffers));
-    await vi.waitFor(() => expect(required(page_registry().replicas()[0]).revision).toBe(1));
+    await until(() => expect(required(page_registry().replicas()[0]).revision).toBe(1));
     expect(outcome(page.document, result)).toEqual(result);
     // what Python changed is not sent back to it; to clear_input the view answers with its new value
     const clears = name == "kernel_patch_message_sent";
@@ -175,7 +175,7 @@ describe("frames of a client", () => {
     const kind = frame.content["kind"] as ClientMessage["kind"];
     const count = (frame.content["seq"] as number | undefined) ?? 1;
     await CHANGES[name]?.();
-    await vi.waitFor(() => expect(page.host.of_kind(kind).length).toBeGreaterThanOrEqual(count));
+    await until(() => expect(page.host.of_kind(kind).length).toBeGreaterThanOrEqual(count));
 
     const sent = required(page.host.sent.filter(({ message }) => message.kind == kind).at(-1));
     expect(normal(sent.message)).toEqual(frame.content);

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
+import { vi } from "vitest";
 import { type BundleSource, load_bokehjs } from "../src/bokehjs";
 import type { Host, Place } from "../src/client";
 import type { ClientMessage, DocumentState } from "../src/protocol";
@@ -53,6 +54,11 @@ export function make_model(
   model.finalize();
   model.connect_signals();
   return model;
+}
+
+/** Waits until a check no longer throws; BokehJS takes its time on a busy machine. */
+export async function until(check: () => void): Promise<void> {
+  await vi.waitFor(check, { timeout: 15_000, interval: 5 });
 }
 
 /** The value of a property, whatever its type. */

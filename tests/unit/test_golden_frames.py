@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import comm
@@ -14,10 +16,26 @@ import numpy as np
 import pytest
 from bokeh.models import BuiltinIcon, Div
 from comm.base_comm import BaseComm
+from ipywidgets import DOMWidget
 
 from bokeh_widget import BokehWidget, errors
-from bokeh_widget._codec import encode_document
-from bokeh_widget._protocol import PROTOCOL_VERSION, ClientPatch, parse_client_message
+from bokeh_widget._bokehjs import BokehJSModel
+from bokeh_widget._codec import _Checker, encode_document
+from bokeh_widget._protocol import (
+    PROTOCOL_VERSION,
+    Attach,
+    ClientError,
+    ClientGone,
+    ClientPatch,
+    DocumentMessage,
+    DocumentState,
+    NoticeMessage,
+    PatchMessage,
+    RefusedMessage,
+    ViewGone,
+    ViewShown,
+    parse_client_message,
+)
 from tests.protocol.described import Described, described_document, named, outcome, plain
 from tests.protocol.frames import Frame, InvalidCase, frame_names, load, load_invalid
 
@@ -291,3 +309,48 @@ def _without_buffer_names(text: str) -> Any:
     for entry in _objects_of_type(content, "bytes"):
         entry["data"] = None
     return content
+
+
+# --- the document of the protocol -----------------------------------------------------------------
+
+DOCUMENTED: Final = {
+    "kernel: `patch`": PatchMessage.__annotations__,
+    "kernel: `document`": DocumentMessage.__annotations__,
+    "kernel: `refused`": RefusedMessage.__annotations__,
+    "kernel: `notice`": NoticeMessage.__annotations__,
+    "client: `attach`": Attach.__annotations__,
+    "client: `hi`": ViewShown.__annotations__,
+    "client: `gone`": ViewGone.__annotations__,
+    "client: `bye`": ClientGone.__annotations__,
+    "client: `patch`": ClientPatch.__annotations__,
+    "client: `error`": ClientError.__annotations__,
+}
+SPECIFICATION: Final = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+
+
+def _first_column(table: str) -> list[str]:
+    return re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)
+
+
+def test_the_specification_has_every_message_and_field() -> None:
+    sections = re.findall(
+        r"^### ((?:kernel|client): `\w+`)\n(.*?)(?=^##)", SPECIFICATION, flags=re.MULTILINE | re.DOTALL
+    )
+    assert {title: set(_first_column(text)) for title, text in sections} == {
+        title: set(fields) - {"kind"} for title, fields in DOCUMENTED.items()
+    }
+    assert f"Version {PROTOCOL_VERSION}." in SPECIFICATION
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [
+        ("`BokehWidgetModel`", {*BokehWidget.class_trait_names(sync=True)} - {*DOMWidget.class_trait_names(sync=True)}),
+        ("`BokehJSModel`", {*BokehJSModel.class_trait_names(sync=True)} - {*DOMWidget.class_trait_names(sync=True)}),
+        ("`_document`", {*DocumentState.__annotations__}),
+        ("`kind`", {name.removeprefix("_check_") for name in dir(_Checker) if re.match("_check_[A-Z]", name)}),
+    ],
+)
+def test_the_specification_has_every_trait_and_event(title: str, names: set[str]) -> None:
+    [table] = re.findall(rf"^\| {title} \|[^\n]*\n((?:\|[^\n]*\n)+)", SPECIFICATION, flags=re.MULTILINE)
+    assert set(_first_column(table)) == names
