@@ -291,10 +291,11 @@ class Session:
             decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
             self.flush()  # what Python changed before goes first
             self.revision += 1
-            self._pass_on(patch, raw_buffers)
+            bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
+            self._pass_on(patch, raw_buffers, bundles)
             invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
 
-    def _pass_on(self, patch: ClientPatch, raw_buffers: dict[str, Buffer]) -> None:
+    def _pass_on(self, patch: ClientPatch, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]) -> None:
         for connection in list(self._connections):
             if connection.is_shown:
                 others = connection.has_clients_beside(patch.client)
@@ -303,6 +304,7 @@ class Session:
                         self.revision,
                         patch.events if others else [],
                         raw_buffers if others else {},
+                        bundles if others else [],
                         origin=patch.client,
                         seq=patch.seq,
                     )

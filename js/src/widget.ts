@@ -259,7 +259,7 @@ function make_place(element: HTMLElement, notices: HTMLElement): Place {
       if (last?.textContent == text) {
         return; // a callback that fails ten times a second says so once
       }
-      const line = document.createElement("pre");
+      const line = document.createElement("div");
       line.classList.add("bokeh-widget-notice", `bokeh-widget-${level}`);
       line.textContent = text;
       notices.append(line);

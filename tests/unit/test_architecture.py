@@ -23,6 +23,7 @@ ORDER: Final = (
     "errors",
     "_protocol",
     "_bundles",
+    "_validation",
     "_codec",
     "_content",
     "_callbacks",
