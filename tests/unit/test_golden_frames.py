@@ -20,7 +20,7 @@ from ipywidgets import DOMWidget
 
 from bokeh_widget import BokehWidget, errors
 from bokeh_widget._bokehjs import BokehJSModel
-from bokeh_widget._codec import _Checker, encode_document
+from bokeh_widget._codec import encode_document
 from bokeh_widget._protocol import (
     PROTOCOL_VERSION,
     Attach,
@@ -36,6 +36,7 @@ from bokeh_widget._protocol import (
     ViewShown,
     parse_client_message,
 )
+from bokeh_widget._validation import PatchChecker
 from tests.protocol.described import Described, described_document, named, outcome, plain
 from tests.protocol.frames import Frame, InvalidCase, frame_names, load, load_invalid
 
@@ -348,7 +349,7 @@ def test_the_specification_has_every_message_and_field() -> None:
         ("`BokehWidgetModel`", {*BokehWidget.class_trait_names(sync=True)} - {*DOMWidget.class_trait_names(sync=True)}),
         ("`BokehJSModel`", {*BokehJSModel.class_trait_names(sync=True)} - {*DOMWidget.class_trait_names(sync=True)}),
         ("`_document`", {*DocumentState.__annotations__}),
-        ("`kind`", {name.removeprefix("_check_") for name in dir(_Checker) if re.match("_check_[A-Z]", name)}),
+        ("`kind`", {name.removeprefix("_check_") for name in dir(PatchChecker) if re.match("_check_[A-Z]", name)}),
     ],
 )
 def test_the_specification_has_every_trait_and_event(title: str, names: set[str]) -> None:
