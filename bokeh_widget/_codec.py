@@ -215,7 +215,9 @@ def _check_model(event: Mapping[str, Any]) -> tuple[Model, str]:
         raise _refuse(f"{event['kind']} needs a model, but got {short(model)}")
     if not isinstance(attr, str) or attr not in model.properties():
         raise _refuse(f"{model} has no property {short(attr)}")
-    if not model.lookup(attr).serialized:
+    descriptor = model.lookup(attr)
+    # what only a page sets (inner_width, value_throttled) is read-only in Python, and not serialized either
+    if not descriptor.serialized and not descriptor.readonly:
         raise _refuse(f"{model}.{attr} exists in Python only")
     return model, attr
 
