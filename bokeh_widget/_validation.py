@@ -50,6 +50,10 @@ def _check_model(event: Mapping[str, Any]) -> tuple[Model, str]:
         raise refusal(f"{event['kind']} needs a model, but got {short(model)}")
     if not isinstance(attr, str) or attr not in model.properties():
         raise refusal(f"{model} has no property {short(attr)}")
+    descriptor = model.lookup(attr)
+    # what only a page sets (inner_width, value_throttled) is read-only in Python, and not serialized either
+    if not descriptor.serialized and not descriptor.readonly:
+        raise refusal(f"{model}.{attr} exists in Python only")
     return model, attr
 
 
