@@ -284,6 +284,7 @@ def test_an_error_stops_no_later_event(
         raise LookupError("on purpose")
 
     reported: list[BaseException] = []
+    outside = curdoc()
     slider.on_change("value", fail)
     session.on_error(reported.append)
     _from_page(session, _value(slider, 5), {"kind": "TitleChanged", "title": "after"})
@@ -292,6 +293,7 @@ def test_an_error_stops_no_later_event(
     assert [str(error) for error in reported] == ["on purpose"]
     assert session.last_error is reported[0]
     assert connection.errors == ["LookupError: on purpose"]
+    assert curdoc() is outside  # Bokeh's patch_curdoc does not restore it after an exception
     [record] = caplog.records
     assert record.exc_info is not None
     assert record.exc_info[1] is reported[0]
