@@ -6,18 +6,24 @@ the session around each call, and that a session which nobody sees rests.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import inspect
+import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from bokeh.document.callbacks import invoke_with_curdoc
+from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
 from tornado.ioloop import IOLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
 
     from bokeh.core.types import ID
+    from bokeh.document import Document
 
     from ._session import Session
 
@@ -96,15 +102,90 @@ def _guarded(
         except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
             session.report_error(error)
             return None
+        except BaseException as error:
+            restore_curdoc(error)
+            raise
         return _finish(session_ref, result) if inspect.isawaitable(result) else None
 
     return call
 
 
+class _Steps:
+    """Runs an asynchronous callback step by step: each, from one await to the next, is like a plain callback.
+
+    Bokeh sets ``curdoc()`` only while it makes the coroutine, and neither the lock nor the batch may be held
+    while it waits.
+    """
+
+    def __init__(self, session_ref: weakref.ref[Session], awaitable: Awaitable[Any]) -> None:
+        self._session = session_ref
+        self._awaitable = awaitable
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        inner = self._awaitable.__await__()
+        step: Callable[[], Any] = functools.partial(next, inner)
+        while True:
+            session = self._session()
+            if session is None or session.closed:
+                close = getattr(inner, "close", None)  # generators have it, other iterators may not
+                if close is not None:
+                    close()
+                return
+            with session.batch():
+                is_done, waits_for = _advance(session.document, step)
+            if is_done:
+                return
+            del session  # the loop holds it weakly
+            try:
+                sent = yield waits_for
+            except BaseException as error:  # noqa: BLE001  # the callback decides what to do about it
+                step = functools.partial(_throw, inner, error)
+            else:
+                step = functools.partial(_send, inner, sent)
+
+
+def _advance(document: Document, step: Callable[[], Any]) -> tuple[bool, Any]:
+    result: tuple[bool, Any] = (True, None)
+
+    def advance() -> None:
+        nonlocal result
+        with contextlib.suppress(StopIteration):
+            result = (False, step())
+
+    invoke_with_curdoc(document, advance)
+    return result
+
+
+def _send(inner: Any, value: Any) -> Any:
+    return next(inner) if value is None else inner.send(value)
+
+
+def _throw(inner: Any, error: BaseException) -> Any:
+    return inner.throw(error)
+
+
 async def _finish(session_ref: weakref.ref[Session], result: Awaitable[Any]) -> None:
     try:
-        await result
+        await _Steps(session_ref, result)
     except Exception as error:  # noqa: BLE001
         session = session_ref()
         if session is not None:
             session.report_error(error)
+
+
+def restore_curdoc(error: BaseException) -> None:
+    """Undo what Bokeh's ``patch_curdoc`` leaves behind when an exception passes through it.
+
+    Parameters
+    ----------
+    error : BaseException
+        The exception, where it was caught. Each frame of its traceback that has set ``curdoc()``
+        has left one entry; entries of other threads, which may wait for the lock, must stay.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is invoke_with_curdoc.__code__:
+            left = frame.f_locals["curdoc"]
+            for index in reversed(range(len(_PATCHED_CURDOCS))):
+                if _PATCHED_CURDOCS[index]() is left:
+                    del _PATCHED_CURDOCS[index]
+                    break

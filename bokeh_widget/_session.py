@@ -18,7 +18,7 @@ from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 
 from . import _bundles
-from ._callbacks import SessionCallbacks
+from ._callbacks import SessionCallbacks, restore_curdoc
 from ._codec import DecodedPatch, PatchFrame, apply_event, decode_patch, encode_document
 from ._protocol import Buffer, ClientPatch, DocumentState
 from .errors import InputTypeError, SessionClosedError
@@ -293,7 +293,11 @@ class Session:
             self.revision += 1
             bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
             self._pass_on(patch, raw_buffers, bundles)
-            invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
+            try:
+                invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
+            except BaseException as error:  # an interrupt of the user
+                restore_curdoc(error)
+                raise
 
     def _pass_on(self, patch: ClientPatch, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]) -> None:
         for connection in list(self._connections):
@@ -354,6 +358,7 @@ class Session:
         show : bool, default True
             False for what the page has shown by itself.
         """
+        restore_curdoc(error)
         self.last_error = error
         log.error("%s", error, exc_info=error)
         for connection in list(self._connections):

@@ -121,7 +121,7 @@ class PatchChecker:
         try:
             descriptor.property.prepare_value(model, attr, value)
         except (ValueError, TypeError) as error:
-            raise refusal(str(error)) from error
+            raise refusal(f"{error} ({short(value)})") from error
 
     def _check_ModelChanged(self, event: Mapping[str, Any]) -> None:  # noqa: N802  # named after Bokeh's kinds
         model, attr = _check_model(event)
