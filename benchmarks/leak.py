@@ -139,12 +139,12 @@ def measure(
     cycles, warm_up : int, optional
         How many cycles are counted, and how many come before.
     """
-    return [_measure_one(server, browser, case, peer, cycles, warm_up) for case in cases for peer in peers]
+    return [
+        _measure_one(server, browser, case, peer, cycles=cycles, warm_up=warm_up) for case in cases for peer in peers
+    ]
 
 
-def _measure_one(
-    server: JupyterServer, browser: Browser, case: Case, peer: Peer, cycles: int, warm_up: int
-) -> Leak:
+def _measure_one(server: JupyterServer, browser: Browser, case: Case, peer: Peer, *, cycles: int, warm_up: int) -> Leak:
     with peer_page(server, browser, peer, case.cells) as lab:
         start = take_inventory(lab).flat()
         for _ in range(warm_up):

@@ -47,7 +47,9 @@ def changes(points: int) -> list[Change]:
     first = "document.get_model_by_name('source').data.y[0]"
     return [
         Change("one property", "plot.title.text = 'changed'", "", f"{title} === 'changed'"),
-        Change("stream of 10 rows", "source.stream({'x': [0.0] * 10, 'y': [1.0] * 10})", "", f"{rows} === {points + 10}"),
+        Change(
+            "stream of 10 rows", "source.stream({'x': [0.0] * 10, 'y': [1.0] * 10})", "", f"{rows} === {points + 10}"
+        ),
         Change(
             f"data = {points} points",
             f"source.data = {{'x': np.arange({points}.0), 'y': np.full({points}, 7.0)}}",
@@ -82,9 +84,7 @@ def measure(
     points : int, optional
         How many points the plot has.
     """
-    return [
-        found for peer in peers if peer.document for found in _measure_one(server, browser, peer, points)
-    ]
+    return [found for peer in peers if peer.document for found in _measure_one(server, browser, peer, points)]
 
 
 def _measure_one(server: JupyterServer, browser: Browser, peer: Peer, points: int) -> list[PatchTraffic]:

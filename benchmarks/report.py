@@ -36,7 +36,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     """Lay rows out in columns; the first row is the head, the first column is flush left."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
-        "  ".join(cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if at == 0 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
@@ -52,7 +55,11 @@ def leak_table(leaks: Sequence[Leak]) -> str:
         for leak in found:
             over = "" if floor is None else f"{leak.per_cycle['heap'] - floor:+,.0f} B"
             rows.append(
-                [f"{leak.peer}, per cycle", over, *(f"{leak.per_cycle[name]:,.2f}".replace(".00", "") for name in _LEAK_COLUMNS)]
+                [
+                    f"{leak.peer}, per cycle",
+                    over,
+                    *(f"{leak.per_cycle[name]:,.2f}".replace(".00", "") for name in _LEAK_COLUMNS),
+                ]
             )
         rows += [
             [f"{leak.peer}, at the end", "", *(f"{leak.at_end[name]:,}" for name in _LEAK_COLUMNS)] for leak in found
@@ -109,7 +116,9 @@ def _leak_verdicts(leaks: Sequence[Leak]) -> list[str]:
     for leak in leaks:
         if leak.peer != OURS.name or leak.case not in floors:
             continue
-        over = {name: leak.per_cycle[name] - floors[leak.case].per_cycle[name] for name in ("heap", "nodes", "listeners")}
+        over = {
+            name: leak.per_cycle[name] - floors[leak.case].per_cycle[name] for name in ("heap", "nodes", "listeners")
+        }
         fine = over["heap"] <= _HEAP_ALLOWANCE and over["nodes"] < _NEARLY_NONE and over["listeners"] < _NEARLY_NONE
         text = ", ".join(f"{name} {value:+,.1f}" for name, value in over.items())
         lines.append(_line(f"{leak.case}: per cycle over the empty output: {text}", fine))
@@ -146,5 +155,8 @@ def write_json(path: Path, machine: Mapping[str, str], parts: Mapping[str, Seque
         Results (dataclasses) by the name of the part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": dict(machine), **{name: [asdict(found) for found in results] for name, results in parts.items()}}
+    content = {
+        "machine": dict(machine),
+        **{name: [asdict(found) for found in results] for name, results in parts.items()},
+    }
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
