@@ -135,7 +135,7 @@ def measure(
     *,
     cases: Sequence[Case] = CASES,
     cycles: int = 30,
-    warm_up: int = 10,
+    warm_up: int = 20,
 ) -> list[Leak]:
     """Measure every pair of case and peer.
 

@@ -31,11 +31,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--peer", action="append", help="measure this row only; may be repeated")
     parser.add_argument("--case", action="append", help="of the leak part this case only; may be repeated")
     parser.add_argument("--cycles", type=int, default=30, help="cycles of the leak part")
+    parser.add_argument("--warm-up", type=int, default=20, help="cycles before them, while V8 still compiles")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of the display part")
     parser.add_argument("--quick", action="store_true", help="small data and few cycles: to see that it runs")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.cycles, options.rounds = 3, 1
+        options.cycles, options.warm_up, options.rounds = 3, 1, 1
     return options
 
 
@@ -76,7 +77,9 @@ def measure(server: JupyterServer, browser: Browser, options: argparse.Namespace
     if "leak" in wanted:
         cases = [case for case in leak.CASES if options.case is None or case.name in options.case]
         peers = _chosen(leak.PEERS, options.peer)
-        parts["leak"] = leak.measure(server, browser, peers, cases=cases, cycles=options.cycles)
+        parts["leak"] = leak.measure(
+            server, browser, peers, cases=cases, cycles=options.cycles, warm_up=options.warm_up
+        )
         print(report.leak_table(parts["leak"]), end="\n\n")
     return parts
 
