@@ -105,9 +105,16 @@ test:
 	$(MAKE) test-js
 	$(MAKE) test-python
 
-bench: $(VENV)/.installed $(VENV)/.test $(VENV)/.chromium
-	$(PY) -m pip install --quiet jupyter_bokeh
-	$(PY) benchmarks/run.py $(BENCH_ARGS)
+# the peers are installed apart, so that no other target ever sees them
+$(VENV)/.bench: $(VENV)/.test pyproject.toml
+	rm -rf $(VENV)/bench
+	$(PY) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench']))" \
+		> $(VENV)/bench-requirements.txt
+	$(PY) -m pip install --quiet --no-deps --target $(VENV)/bench -r $(VENV)/bench-requirements.txt
+	@touch $@
+
+bench: $(VENV)/.installed $(VENV)/.test $(VENV)/.chromium $(VENV)/.bench
+	$(PY) -m benchmarks.run $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) dist build js/node_modules js/lib bokeh_widget/labextension bokeh_widget/nbextension *.egg-info

@@ -1,0 +1,1 @@
+"""Benchmarks: bokeh_widget and its peers in one real JupyterLab, in the same run."""

@@ -1,0 +1,220 @@
+"""What is compared: for each peer, the same five functions in the kernel and where its document is in the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PEER_PACKAGES: Final = ROOT / ".venv" / "bench"
+"""Where ``make bench`` installs the peers, apart from the environment of the tests."""
+
+_COMMON: Final = """
+import gc
+import comm
+import numpy as np
+import psutil
+from bokeh.document import Document
+from bokeh.layouts import column
+from bokeh.model import Model
+from bokeh.models import ColumnDataSource, Range1d, Slider
+from bokeh.plotting import figure
+from IPython.display import HTML, display
+from ipywidgets import Layout, Widget
+from ipywidgets.widgets import widget as registry
+
+columns = {}
+
+def prepare(points):
+    x = np.linspace(0, 100, points)
+    columns[points] = {"x": x, "y": np.sin(x)}
+
+def line(points, color):
+    "A line of many points that BokehJS paints fast."
+    plot = figure(width=400, height=300, name="plot", title="start", toolbar_location=None, tools="")
+    plot.line("x", "y", source=ColumnDataSource(columns[points], name="source"), line_color=color)
+    return plot
+
+def small():
+    plot = figure(width=300, height=200)
+    plot.line([1, 2, 3], [4, 6, 5])
+    return plot
+
+def with_slider(points):
+    global plot, source, slider
+    plot = line(points, "#123456")
+    # fixed ranges: the page computes none, so that a change of the data is one change
+    plot.x_range = Range1d(0, 100)
+    plot.y_range = Range1d(-1, 1)
+    source = plot.renderers[0].data_source
+    slider = Slider(name="slider", start=0, end=10, value=1)
+    slider.on_change("value", lambda attr, old, new: setattr(plot.title, "text", f"value {new}"))
+    return column(slider, plot)
+
+def collect():
+    for _ in range(2):
+        gc.collect()
+
+def counts():
+    collect()
+    kinds = {"widgets": Widget, "layouts": Layout, "documents": Document, "models": Model}
+    # the class of the object itself: some objects stand for others and say that they are of theirs
+    types = [type(found) for found in gc.get_objects()]
+    found = {name: sum(issubclass(cls, kind) for cls in types) for name, kind in kinds.items()}
+    return {**found, "comms": len(comm.get_comm_manager().comms), "rss": psutil.Process().memory_info().rss}
+"""
+
+_OUTPUT_NOTEBOOK: Final = """
+from bokeh.io import output_notebook
+from bokeh.resources import INLINE
+output_notebook(INLINE, hide_banner=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One way to show a Bokeh plot in a notebook.
+
+    Attributes
+    ----------
+    name : str
+        Its row in the tables.
+    setup : str
+        Python that defines, beside the common part, ``hold(make)`` (display ``make()`` and return what has to be
+        held or closed), ``close(held)``, and ``change(function)`` (call it where the document may be changed).
+    document : str
+        JavaScript expression of the BokehJS document that is shown; empty if there is none.
+    painted : str
+        CSS selector of what appears in the cell's output.
+    package : str
+        The folder of the package that it needs in :data:`PEER_PACKAGES`; empty if it is always there.
+    idle : str
+        JavaScript condition that holds when the page has freed a plot that went; empty if it is never freed.
+    """
+
+    name: str
+    setup: str
+    document: str = ""
+    painted: str = "canvas"
+    package: str = ""
+    idle: str = ""
+
+    @property
+    def source(self) -> str:
+        """The source of the set-up cell."""
+        return _COMMON + self.setup
+
+    @property
+    def is_available(self) -> bool:
+        """Whether what it needs is installed."""
+        return not self.package or (PEER_PACKAGES / self.package).is_dir()
+
+
+_REPLICAS: Final = 'globalThis[Symbol.for("bokeh_widget")]?.replicas()'
+
+OURS: Final = Peer(
+    "bokeh_widget",
+    """
+import bokeh_widget
+from bokeh_widget import BokehWidget
+bokeh_widget.widget.unused_session_lifetime_ms = 50  # a cycle does not wait 15 s for the grace period to end
+
+def hold(make):
+    widget = BokehWidget(make())
+    display(widget)
+    return widget
+
+def close(held):
+    held.close()
+
+def change(function):
+    function()
+""",
+    document=f"{_REPLICAS}?.at(-1)?.document",
+    idle=f"({_REPLICAS} ?? []).length === 0",
+)
+
+JUPYTER_BOKEH: Final = Peer(
+    "jupyter_bokeh",
+    _OUTPUT_NOTEBOOK
+    + """
+from jupyter_bokeh import BokehModel
+
+def hold(make):
+    widget = BokehModel(make())
+    display(widget)
+    return widget
+
+def close(held):
+    held.close()
+
+def change(function):
+    function()
+""",
+    document="globalThis.Bokeh?.documents.at(-1)",
+    package="jupyter_bokeh",
+)
+
+SERVER: Final = Peer(
+    "embedded server",
+    _OUTPUT_NOTEBOOK
+    + """
+import os
+from bokeh.io import show
+from bokeh.io.notebook import destroy_server
+from bokeh.io.state import curstate
+
+shown = None  # the document of the last session
+
+def hold(make):
+    def make_document(document):
+        global shown
+        shown = document
+        document.add_root(make())
+    show(make_document, notebook_url=os.environ["BENCHMARK_ORIGIN"])
+
+def close(held):
+    global shown
+    shown = None
+    for server_id in list(curstate().uuid_to_server):
+        destroy_server(server_id)
+
+def change(function):
+    shown.add_next_tick_callback(function)
+""",
+    document="globalThis.Bokeh?.documents.at(-1)",
+    # without it nobody loads BokehJS into JupyterLab, and nobody tells the kernel that the output went
+    package="jupyter_bokeh",
+)
+
+EMPTY: Final = Peer(
+    "empty HTML output",
+    """
+def hold(make):
+    display(HTML("<div class='benchmark-empty'></div>"))
+
+def close(held):
+    pass
+""",
+    painted=".benchmark-empty",
+)
+
+STROKE: Final = Peer(
+    "HTML, one stroke",
+    '''
+def line(points, color):
+    return color
+
+def hold(make):
+    display(HTML(f"""<canvas width='400' height='300'></canvas><script>
+        (() => {{
+            const context = [...document.querySelectorAll(".jp-OutputArea canvas")].at(-1).getContext("2d");
+            context.strokeStyle = "{make()}"; context.lineWidth = 20;
+            context.moveTo(0, 0); context.lineTo(400, 300); context.stroke();
+        }})()</script>"""))
+
+def close(held):
+    pass
+''',
+)
