@@ -17,6 +17,8 @@ from bokeh.embed.bundle import bundle_for_objs_and_resources
 from bokeh.embed.util import contains_tex_string
 from bokeh.resources import Resources
 
+from .errors import CustomModelError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -91,9 +93,20 @@ def required_bundles(objs: Sequence[HasProps | Document]) -> list[Bundle]:
     -------
     list of Bundle
         In the order in which they must be loaded; Bokeh's core is the first.
+
+    Raises
+    ------
+    CustomModelError
+        If Bokeh cannot compile a custom model.
     """
     resources = Resources("absolute")
-    bundle = bundle_for_objs_and_resources(objs, resources)
+    try:
+        bundle = bundle_for_objs_and_resources(objs, resources)
+    except SystemExit as error:  # Bokeh's compiler has printed why, and would end the process
+        raise CustomModelError(
+            "Bokeh could not compile the implementation of a custom model: its messages are printed above. "
+            "Mend the class's __implementation__ and run the cell that defines it again"
+        ) from error
     found: list[Bundle] = []
     for path in (Path(str(url)) for url in bundle.js_files):
         name = path.name.split(".")[0]

@@ -11,6 +11,7 @@
     ├── ProtocolError(ValueError)        a message from the page that must not be applied
     │   └── FrameTooLargeError           … because it is larger than the limit
     ├── UnsupportedBokehError            the installed Bokeh is outside the supported range
+    ├── CustomModelError                 Bokeh cannot compile a custom model
     └── BrowserError                     something failed in the page
 
 Each message says what happened, names the offending value and says what to do.
@@ -56,6 +57,10 @@ class FrameTooLargeError(ProtocolError):
 
 class UnsupportedBokehError(BokehWidgetError):
     """The installed Bokeh release is not one that this package was tested with."""
+
+
+class CustomModelError(BokehWidgetError):
+    """Bokeh's compiler refuses the implementation of a custom model."""
 
 
 class BrowserError(BokehWidgetError):

@@ -238,15 +238,36 @@ from bokeh.core.properties import String
 from bokeh.models import LayoutDOM
 class Badge(LayoutDOM):
     __implementation__ = '''
+import type * as p from "core/properties"
 import {LayoutDOM, LayoutDOMView} from "models/layouts/layout_dom"
 export class BadgeView extends LayoutDOMView {
+  declare model: Badge
   get child_models() { return [] }
-  render() { super.render(); const b = document.createElement("b"); b.className = "badge"; b.textContent = this.model.text; this.shadow_el.append(b) }
-  connect_signals() { super.connect_signals(); this.connect(this.model.properties.text.change, () => this.render()) }
+  override render(): void {
+    super.render()
+    const b = document.createElement("b")
+    b.className = "badge"
+    b.textContent = this.model.text
+    this.shadow_el.append(b)
+  }
+  override connect_signals(): void {
+    super.connect_signals()
+    this.connect(this.model.properties.text.change, () => this.render())
+  }
 }
+export namespace Badge {
+  export type Attrs = p.AttrsOf<Props>
+  export type Props = LayoutDOM.Props & {text: p.Property<string>}
+}
+export interface Badge extends Badge.Attrs {}
 export class Badge extends LayoutDOM {
-  static __name__ = "Badge"
-  static { this.prototype.default_view = BadgeView; this.define(({Str}) => ({text: [Str, ""]})) }
+  declare properties: Badge.Props
+  declare __view_type__: BadgeView
+  static override __name__ = "Badge"
+  static {
+    this.prototype.default_view = BadgeView
+    this.define<Badge.Props>(({Str}) => ({text: [Str, ""]}))
+  }
 }
 '''
     text = String("")
@@ -285,7 +306,7 @@ def test_python_error_is_shown_in_the_cell(lab: NotebookPage) -> None:
 
 def test_browser_error_is_shown_and_reaches_python(lab: NotebookPage, page_errors: PageLog) -> None:
     page_errors.allow("bokeh_widget could not", "the model's view throws on purpose")
-    lab.open([CUSTOM.replace("super.render(); const", "throw new Error('on purpose'); const")])
+    lab.open([CUSTOM.replace("    super.render()\n", "    throw new Error('on purpose')\n", 1)])
     lab.run(0, timeout=60)
     expect(lab.output(0).locator(".bokeh-widget-error")).to_contain_text("on purpose")
     wait_in_kernel(lab, "'on purpose' in str(w.session.last_error)", True)
@@ -294,11 +315,16 @@ def test_browser_error_is_shown_and_reaches_python(lab: NotebookPage, page_error
 def test_a_refused_patch_is_rolled_back_in_the_page(lab: NotebookPage) -> None:
     _open(lab)
     lab.page.evaluate(
-        f"""() => {{ const s = {REPLICAS}[0].document.get_model_by_name('slider'); s.properties.step.validate = () => true; s.properties.step.valid = () => true; s.setv({{step: 'nonsense'}}) }}"""
+        f"""() => {{
+            const {{properties}} = {REPLICAS}[0].document.get_model_by_name('slider')
+            properties.title.validate = () => true
+            properties.title.valid = () => true
+            properties.title.obj.title = 5
+        }}"""
     )
-    expect(lab.output(0).locator(".bokeh-widget-error")).to_contain_text("step")
-    wait_in_page(lab, model_value("slider", "step"), 1)
-    assert lab.eval_in_kernel("slider.step") == 1
+    expect(lab.output(0).locator(".bokeh-widget-error")).to_contain_text("title")
+    wait_in_page(lab, model_value("slider", "title"), "value")
+    assert lab.eval_in_kernel("slider.title") == "value"
     lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 6 }}")
     wait_in_kernel(lab, "seen[-1:]", [6])
 

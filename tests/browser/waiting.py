@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 20.0
 REGISTRY: Final = 'globalThis[Symbol.for("bokeh_widget")]'
-REPLICAS: Final = f"{REGISTRY}.replicas()"
+REPLICAS: Final = f"({REGISTRY}?.replicas() ?? [])"
 
 
 def wait_in_kernel(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import bokeh
@@ -96,3 +98,22 @@ def test_a_bokeh_outside_of_the_range_is_said(
     if not is_supported:
         assert version in warning
         assert 'pip install "bokeh>=3.9,<3.10"' in warning
+
+
+BROKEN_MODEL = """
+from bokeh.models import LayoutDOM
+from bokeh_widget import BokehWidget, errors
+class Broken(LayoutDOM):
+    __implementation__ = "export class {"
+try:
+    BokehWidget(Broken())
+except errors.CustomModelError as error:
+    print(error)
+"""
+
+
+def test_a_custom_model_that_does_not_compile_ends_in_an_error_and_not_the_process() -> None:
+    # in a process of its own: Bokeh keeps every model class for ever
+    done = subprocess.run([sys.executable, "-P", "-c", BROKEN_MODEL], check=True, capture_output=True, text=True)
+    assert "Mend the class's __implementation__" in done.stdout
+    assert "Compilation failed" in done.stderr
