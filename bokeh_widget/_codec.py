@@ -266,7 +266,7 @@ class _Checker:
         try:
             descriptor.property.prepare_value(model, attr, value)
         except (ValueError, TypeError) as error:
-            raise _refuse(str(error)) from error
+            raise _refuse(f"{error} ({short(value)})") from error
 
     def _check_ModelChanged(self, event: Mapping[str, Any]) -> None:  # noqa: N802  # named after Bokeh's kinds
         model, attr = _check_model(event)
