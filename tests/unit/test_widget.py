@@ -326,6 +326,27 @@ def test_an_error_of_the_page_reaches_python(page_of: Callable[..., Page]) -> No
     assert "no canvas" in str(error)
 
 
+@pytest.mark.parametrize("how", ["widget", "session"])
+def test_messages_that_come_after_the_end_are_ignored(
+    how: str, wire: Wire, page_of: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = BokehWidget(div := Div())
+    page = page_of(widget)
+    comm = widget.comm
+    late = page.patch_message([{"kind": "ModelChanged", "model": div.ref, "attr": "text", "new": "late"}])
+    attach = {"kind": "attach", "client": "page", "session": None, "revision": None, "protocol": 1}
+    (widget if how == "widget" else widget.session).close()
+    wire.messages.clear()
+    warnings: list[tuple[Any, ...]] = []
+    # ipywidgets catches what a handler raises and only logs it
+    monkeypatch.setattr(widget.log, "warning", lambda *args, **_options: warnings.append(args))
+    for content in (late, attach, {"kind": "gone", "client": "page", "view": "view"}):
+        comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+    assert wire.messages == []
+    assert warnings == []
+    assert div.text == ""
+
+
 # --- layout and containers ----------------------------------------------------------------------------
 
 
