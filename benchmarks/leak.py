@@ -6,6 +6,7 @@ collected and everything is counted; the difference is divided by the number of 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -167,6 +168,8 @@ def _measure_one(server: JupyterServer, browser: Browser, case: Case, peer: Peer
             case.cycle(lab, peer)
         after = take_inventory(lab).flat()
         end = _take_away_and_count(lab, peer)
+    # the part takes minutes, and its table comes at the end
+    print(f"measured: {case.name}, {peer.name}", file=sys.stderr, flush=True)
     return Leak(
         case=case.name,
         peer=peer.name,
