@@ -7,6 +7,7 @@
 
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
 import type { EncodedChanges } from "./encoder";
+import { PendingChanges } from "./pending";
 import {
   type ClientMessage,
   type DocumentMessage,
@@ -64,6 +65,7 @@ export class Client {
   #attached = false;
   #asked = false;
   #working: Promise<void> | null = null;
+  readonly #pending = new PendingChanges();
   #seq = 0;
   #connected = true;
 
@@ -330,6 +332,7 @@ export class Client {
     }
     this.#dispose_replica();
     this.#asked = false;
+    this.#pending.clear();
     this.#replica = new Replica(bokeh, state, (changes) => this.#send_changes(changes));
     page_registry()._replicas.add(this.#describe);
     await this.#build_views();
@@ -373,11 +376,13 @@ export class Client {
     }
     if (message.origin == this.id) {
       replica.revision = message.revision;
+      this.#pending.acknowledged(message.seq ?? 0);
     } else if (message.events === null) {
       this.#ask_for_document(); // an acknowledgement for somebody else: his changes are missing here
     } else {
       try {
-        replica.apply(message.events, buffers, message.revision);
+        replica.flush(); // what was changed in this very task is pending, too
+        replica.apply(this.#pending.that_stay(message.events), buffers, message.revision);
       } catch (error) {
         this.fail("apply a patch", error);
         this.#ask_for_document();
@@ -415,6 +420,7 @@ export class Client {
       return;
     }
     this.#seq += 1;
+    this.#pending.sent(this.#seq, events);
     this.#send(
       {
         kind: "patch",

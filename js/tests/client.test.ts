@@ -282,6 +282,32 @@ describe("changes of the page", () => {
     expect(asked()).toEqual([]);
   });
 
+  test("win over what Python sent before it got them, and over nothing that comes after", async () => {
+    await shown();
+    move(3);
+    client.handle(patch(1, 5), []); // on its way when the page moved the slider
+    await at_revision(1);
+    expect(slider()).toBe(3);
+    client.handle(patch(2, 3, { origin: client.id, seq: 2, events: null }), []);
+    client.handle(patch(3, 7), []); // what a callback made of it
+    await at_revision(3);
+    expect(slider()).toBe(7);
+    expect(host.of_kind("patch").map(({ seq }) => seq)).toEqual([2]);
+  });
+
+  test("keep no other property of the same patch from being applied", async () => {
+    await shown();
+    move(3);
+    const events = [
+      { kind: "ModelChanged", model: { id: "slider" }, attr: "value", new: 5 },
+      { kind: "ModelChanged", model: { id: "slider" }, attr: "title", new: "from Python" },
+    ];
+    client.handle(patch(1, 5, { events }), []);
+    await at_revision(1);
+    expect(slider()).toBe(3);
+    expect(required(required(bokeh.documents[0]).get_model_by_id("slider"))).toMatchObject({ title: "from Python" });
+  });
+
   test("of another client are applied", async () => {
     await shown();
     client.handle(patch(1, 4, { origin: "somebody", seq: 7 }), []);
