@@ -215,7 +215,8 @@ def _check_model(event: Mapping[str, Any]) -> tuple[Model, str]:
         raise _refuse(f"{event['kind']} needs a model, but got {short(model)}")
     if not isinstance(attr, str) or attr not in model.properties():
         raise _refuse(f"{model} has no property {short(attr)}")
-    if not model.lookup(attr).serialized:
+    descriptor = model.lookup(attr)
+    if not descriptor.serialized and not descriptor.readonly:  # what only the page sets is not sent to it either
         raise _refuse(f"{model}.{attr} exists in Python only")
     return model, attr
 
