@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from bokeh.document import Document
-from bokeh.models import Button, ColumnDataSource, CustomJS, Div, Line, Plot, Slider, Title
+from bokeh.models import Button, ColumnDataSource, CustomJS, Div, Line, Plot, Scatter, Slider, Title
 from bokeh.plotting import figure
 from ipywidgets import HTML
 
@@ -100,7 +100,7 @@ CONSTRUCTOR: dict[str, tuple[Callable[[], Any], type[BokehWidgetError], str, str
 }
 
 
-def _is_helpful(error: BaseException, *parts: str) -> None:
+def _is_helpful(error: BaseException | None, *parts: str) -> None:
     for part in parts:
         assert part in str(error), f"{part!r} is not in: {error}"
 
@@ -575,3 +575,26 @@ def test_fit(case: str, is_second: bool, page_of: Any) -> None:
         page.patch(*(good if is_second else []), bad, a=np.arange(2.0).tobytes(), odd=b"1234567")
 
     _refused_and_working(page_of, send, ProtocolError, "refused", offender, "Nothing of it was applied")
+
+
+def test_what_exists_in_python_only(page_of: Any) -> None:
+    plot = Plot()
+    marker = Scatter(x="x", y="y")
+    plot.add_glyph(ColumnDataSource(data={"x": [1], "y": [1]}), marker)
+    widget = BokehWidget(plot)
+    page = page_of(widget)
+    page.patch({"kind": "ModelChanged", "model": marker.ref, "attr": "angle_units", "new": "deg"})
+    assert marker.angle_units == "rad"
+    _is_helpful(widget.session.last_error, "angle_units exists in Python only", "reload the page")
+
+
+def test_what_only_the_page_sets_is_taken(page_of: Any) -> None:
+    plot, slider = Plot(), Slider(start=0, end=9, value=1)
+    widget = BokehWidget([plot, slider])
+    page = page_of(widget)
+    page.patch(
+        {"kind": "ModelChanged", "model": plot.ref, "attr": "inner_width", "new": 280},
+        {"kind": "ModelChanged", "model": slider.ref, "attr": "value_throttled", "new": 3},
+    )
+    assert widget.session.last_error is None
+    assert (plot.inner_width, slider.value_throttled) == (280, 3)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bokeh.document import Document
+from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.io import curdoc
 from bokeh.models import Div
 from tornado.ioloop import IOLoop
 
 from bokeh_widget import Session
+from bokeh_widget._callbacks import _guarded
 from tests.unit.test_session import Recording
 
 if TYPE_CHECKING:
@@ -148,6 +150,20 @@ def test_an_exception_that_is_awaited_reaches_the_callback() -> None:
         assert session.last_error is None
 
     _run(body)
+
+
+def test_an_interrupt_gives_curdoc_back() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    session = Session(Document())
+    outside = curdoc()
+    # on a loop it would end the test run as well
+    call = _guarded(weakref.ref(session), lambda: invoke_with_curdoc(session.document, interrupted), rests=False)
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    assert curdoc() is outside
+    session.close()
 
 
 @pytest.mark.parametrize("how", ADDERS)
