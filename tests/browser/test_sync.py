@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import websocket_frames
-from tests.browser.waiting import REPLICAS, model_value, wait_in_kernel, wait_in_page
+from tests.browser.harness import Notebook7Page, bokeh_counts, count_instances, websocket_frames
+from tests.browser.waiting import REGISTRY, REPLICAS, model_value, wait_in_kernel, wait_in_page
 
 if TYPE_CHECKING:
     from tests.browser.harness import NotebookPage, PageLog, VoilaPage
@@ -43,25 +43,32 @@ def _drag(page: NotebookPage | VoilaPage, selector: str, dx: float) -> None:
     mouse.up()
 
 
-def _open(lab: NotebookPage, *cells: str) -> None:
-    lab.open([PLOT, *cells])
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    wait_in_kernel(lab, "w.state.value", "shown")
+def _open(notebook: NotebookPage, *cells: str) -> None:
+    notebook.open([PLOT, *cells])
+    notebook.run(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
+    wait_in_kernel(notebook, "w.state.value", "shown")
 
 
-def test_slider_runs_python_and_the_result_comes_back(lab: NotebookPage) -> None:
-    _open(lab)
-    _drag(lab, ".noUi-handle", 120)
-    wait_in_kernel(lab, "slider.value > 1 and seen[-1] == slider.value", True)
-    value = lab.eval_in_kernel("slider.value")
-    wait_in_page(lab, model_value("plot", "title.text"), f"value {value}")
-    assert lab.eval_in_kernel("slider.value_throttled") == value
-    wait_in_page(lab, f"{REPLICAS}[0].revision - {lab.eval_in_kernel('w.session.revision')}", 0)
+@pytest.fixture(params=["lab", "notebook7"])
+def notebook(request: pytest.FixtureRequest) -> NotebookPage:
+    """Give a page of each front end in which a user runs cells."""
+    page: NotebookPage = request.getfixturevalue(request.param)
+    return page
 
 
-def test_pan_reaches_python_as_ranges_and_events(lab: NotebookPage) -> None:
-    lab.open(
+def test_slider_runs_python_and_the_result_comes_back(notebook: NotebookPage) -> None:
+    _open(notebook)
+    _drag(notebook, ".noUi-handle", 120)
+    wait_in_kernel(notebook, "slider.value > 1 and seen[-1] == slider.value", True)
+    value = notebook.eval_in_kernel("slider.value")
+    wait_in_page(notebook, model_value("plot", "title.text"), f"value {value}")
+    assert notebook.eval_in_kernel("slider.value_throttled") == value
+    wait_in_page(notebook, f"{REPLICAS}[0].revision - {notebook.eval_in_kernel('w.session.revision')}", 0)
+
+
+def test_pan_reaches_python_as_ranges_and_events(notebook: NotebookPage) -> None:
+    notebook.open(
         [
             PLOT.replace(
                 "w = BokehWidget",
@@ -73,15 +80,15 @@ def test_pan_reaches_python_as_ranges_and_events(lab: NotebookPage) -> None:
             )
         ]
     )
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    _drag(lab, ".bk-Canvas .bk-events, .bk-events", 80)
-    wait_in_kernel(lab, "'pan end' in events", True)
-    wait_in_kernel(lab, "plot.x_range.start < -1 and plot.x_range.start in events", True)
+    notebook.run(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
+    _drag(notebook, ".bk-Canvas .bk-events, .bk-events", 80)
+    wait_in_kernel(notebook, "'pan end' in events", True)
+    wait_in_kernel(notebook, "plot.x_range.start < -1 and plot.x_range.start in events", True)
 
 
-def test_tap_and_button_events(lab: NotebookPage) -> None:
-    lab.open(
+def test_tap_and_button_events(notebook: NotebookPage) -> None:
+    notebook.open(
         [
             PLOT.replace(
                 "w = BokehWidget",
@@ -93,46 +100,46 @@ def test_tap_and_button_events(lab: NotebookPage) -> None:
             ).replace("\nw\n", "\nw.document.on_event(DocumentReady, lambda e: events.append('ready'))\nw\n")
         ]
     )
-    lab.run(0)
-    wait_in_kernel(lab, "'ready' in events", True)
-    lab.output(0).get_by_role("button", name="press").click()
-    wait_in_kernel(lab, "events.count('click')", 1)
-    box = lab.output(0).locator(".bk-events").first.bounding_box()
+    notebook.run(0)
+    wait_in_kernel(notebook, "'ready' in events", True)
+    notebook.output(0).get_by_role("button", name="press").click()
+    wait_in_kernel(notebook, "events.count('click')", 1)
+    box = notebook.output(0).locator(".bk-events").first.bounding_box()
     assert box is not None
-    lab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    wait_in_kernel(lab, "5 in events and list(source.selected.indices) == [1]", True)
+    notebook.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_in_kernel(notebook, "5 in events and list(source.selected.indices) == [1]", True)
 
 
-def test_stream_patch_replace_and_roots(lab: NotebookPage) -> None:
+def test_stream_patch_replace_and_roots(notebook: NotebookPage) -> None:
     _open(
-        lab,
+        notebook,
         "source.stream({'x': [2, 3], 'y': [3, 2]})",
         "source.patch({'y': [(0, 7), (slice(3, 5), [4, 4])]})",
         "source.data = {'x': np.arange(1000.0), 'y': np.arange(1000, dtype='float32')}",
         "other = figure(name='other', width=200, height=150); other.line([1, 2], [1, 2]); w.document.add_root(other)",
         "w.document.remove_root(other); w.document.title = 'a title'",
     )
-    lab.run(1)
-    wait_in_page(lab, f"Array.from({model_value('source', 'data.x')} ?? [])", [1, 5, 9, 2, 3])
-    lab.run(2)
-    wait_in_page(lab, f"Array.from({model_value('source', 'data.y')} ?? [])", [7, 5, 9, 4, 4])
-    with websocket_frames(lab.page, keep_content=True) as frames:
-        lab.run(3)
-        wait_in_page(lab, model_value("source", "data.y.length"), 1000)
+    notebook.run(1)
+    wait_in_page(notebook, f"Array.from({model_value('source', 'data.x')} ?? [])", [1, 5, 9, 2, 3])
+    notebook.run(2)
+    wait_in_page(notebook, f"Array.from({model_value('source', 'data.y')} ?? [])", [7, 5, 9, 4, 4])
+    with websocket_frames(notebook.page, keep_content=True) as frames:
+        notebook.run(3)
+        wait_in_page(notebook, model_value("source", "data.y.length"), 1000)
         frames.flush()
         patches = [m for m in frames.comm("received") if m.buffer_size > 0]
         assert [m.buffer_size for m in patches] == [12000]
         assert all("base64" not in str(m) for m in frames.comm())
-    assert lab.page.evaluate(model_value("source", "data.x.constructor.name")) is not None
-    lab.run(4)
-    expect(lab.output(0).locator(".bk-Figure")).to_have_count(2)
-    lab.run(5)
-    expect(lab.output(0).locator(".bk-Figure")).to_have_count(1)
-    wait_in_page(lab, f"{REPLICAS}[0].document.title()", "a title")
+    assert notebook.page.evaluate(model_value("source", "data.x.constructor.name")) is not None
+    notebook.run(4)
+    expect(notebook.output(0).locator(".bk-Figure")).to_have_count(2)
+    notebook.run(5)
+    expect(notebook.output(0).locator(".bk-Figure")).to_have_count(1)
+    wait_in_page(notebook, f"{REPLICAS}[0].document.title()", "a title")
 
 
-def test_custom_js_stays_in_the_browser(lab: NotebookPage) -> None:
-    lab.open(
+def test_custom_js_stays_in_the_browser(notebook: NotebookPage) -> None:
+    notebook.open(
         [
             PLOT.replace(
                 "w = BokehWidget",
@@ -143,43 +150,43 @@ def test_custom_js_stays_in_the_browser(lab: NotebookPage) -> None:
             )
         ]
     )
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    lab.page.evaluate(
+    notebook.run(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
+    notebook.page.evaluate(
         f"() => {{ {model_value('slider', 'value')} ; {REPLICAS}[0].document.get_model_by_name('slider').value = 4 }}"
     )
-    version = lab.eval_in_kernel("__import__('bokeh').__version__")
-    wait_in_kernel(lab, "plot.title.text", f"js 4 {version}")
-    lab.output(0).get_by_role("button", name="press").click()
-    wait_in_kernel(lab, "button.label", version)
-    assert lab.page.evaluate("typeof globalThis.Bokeh") == "undefined"
+    version = notebook.eval_in_kernel("__import__('bokeh').__version__")
+    wait_in_kernel(notebook, "plot.title.text", f"js 4 {version}")
+    notebook.output(0).get_by_role("button", name="press").click()
+    wait_in_kernel(notebook, "button.label", version)
+    assert notebook.page.evaluate("typeof globalThis.Bokeh") == "undefined"
 
 
-def test_updates_appear_while_a_cell_blocks(lab: NotebookPage) -> None:
-    lab.open([PLOT, "import threading\ngo = threading.Event()\nplot.title.text = 'while it runs'\ngo.wait(30)"])
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    lab.start(1)
-    wait_in_page(lab, model_value("plot", "title.text"), "while it runs")
-    lab.interrupt()
+def test_updates_appear_while_a_cell_blocks(notebook: NotebookPage) -> None:
+    notebook.open([PLOT, "import threading\ngo = threading.Event()\nplot.title.text = 'while it runs'\ngo.wait(30)"])
+    notebook.run(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
+    notebook.start(1)
+    wait_in_page(notebook, model_value("plot", "title.text"), "while it runs")
+    notebook.interrupt()
 
 
-def test_shown_and_changed_in_one_blocking_cell(lab: NotebookPage) -> None:
-    lab.open(
+def test_shown_and_changed_in_one_blocking_cell(notebook: NotebookPage) -> None:
+    notebook.open(
         [
             "from IPython.display import display\nimport time\n"
             + PLOT.replace("\nw\n", "\ndisplay(w)\n")
             + "for i in range(600):\n    plot.title.text = f'step {i}'\n    time.sleep(0.05)\n"
         ]
     )
-    lab.start(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    wait_in_page(lab, f"/^step [1-9]/.test({model_value('plot', 'title.text')})", True)
-    lab.interrupt()
+    notebook.start(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
+    wait_in_page(notebook, f"/^step [1-9]/.test({model_value('plot', 'title.text')})", True)
+    notebook.interrupt()
 
 
-def test_an_image_a_table_tabs_and_math(lab: NotebookPage) -> None:
-    lab.open(
+def test_an_image_a_table_tabs_and_math(notebook: NotebookPage) -> None:
+    notebook.open(
         [
             """
 import numpy as np
@@ -197,18 +204,18 @@ w
 """
         ]
     )
-    lab.run(0)
-    tabs = lab.output(0).locator(".bk-Tabs")
+    notebook.run(0)
+    tabs = notebook.output(0).locator(".bk-Tabs")
     expect(tabs).to_be_visible()
-    lab.output(0).get_by_text("table", exact=True).click()
-    expect(lab.output(0).locator(".slick-row")).to_have_count(3)
-    wait_in_kernel(lab, "tabs.active", 1)
-    lab.output(0).get_by_text("gl", exact=True).click()
-    wait_in_kernel(lab, "tabs.active", 2)
+    notebook.output(0).get_by_text("table", exact=True).click()
+    expect(notebook.output(0).locator(".slick-row")).to_have_count(3)
+    wait_in_kernel(notebook, "tabs.active", 1)
+    notebook.output(0).get_by_text("gl", exact=True).click()
+    wait_in_kernel(notebook, "tabs.active", 2)
 
 
-def test_models_that_come_later_bring_their_bundles(lab: NotebookPage) -> None:
-    lab.open(
+def test_models_that_come_later_bring_their_bundles(notebook: NotebookPage) -> None:
+    notebook.open(
         [
             """
 from bokeh.layouts import column
@@ -225,12 +232,12 @@ w
             "plot.title.text = r'$$\\frac{1}{2}$$'",
         ]
     )
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    lab.run(1)
-    expect(lab.output(0).locator(".bk-Slider")).to_be_visible()
-    lab.run(2)
-    wait_in_page(lab, f"{REPLICAS}[0].revision", lab.eval_in_kernel("w.session.revision"))
+    notebook.run(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
+    notebook.run(1)
+    expect(notebook.output(0).locator(".bk-Slider")).to_be_visible()
+    notebook.run(2)
+    wait_in_page(notebook, f"{REPLICAS}[0].revision", notebook.eval_in_kernel("w.session.revision"))
 
 
 CUSTOM: Final = """
@@ -278,43 +285,49 @@ w
 """
 
 
-def test_custom_model_compiled_by_bokeh(lab: NotebookPage) -> None:
-    lab.open([CUSTOM, "badge.text = 'silver'"])
-    lab.run(0, timeout=60)
-    expect(lab.output(0).locator(".badge")).to_have_text("gold")
-    lab.run(1)
-    expect(lab.output(0).locator(".badge")).to_have_text("silver")
+def test_custom_model_compiled_by_bokeh(notebook: NotebookPage) -> None:
+    notebook.open([CUSTOM, "badge.text = 'silver'"])
+    notebook.run(0, timeout=60)
+    expect(notebook.output(0).locator(".badge")).to_have_text("gold")
+    notebook.run(1)
+    expect(notebook.output(0).locator(".badge")).to_have_text("silver")
+    notebook.exec_in_kernel("w.close()")
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
+    version = notebook.eval_in_kernel("__import__('bokeh').__version__")
+    badge = f"{REGISTRY}.bokeh('{version}').Models.get('Badge').prototype"
+    assert count_instances(notebook.page, badge) == 0
+    assert count_instances(notebook.page, f"{badge}.default_view.prototype") == 0
 
 
-def test_hold_sends_one_patch(lab: NotebookPage) -> None:
-    _open(lab, "w.document.hold('combine')\nfor i in range(20): plot.title.text = f'{i}'\nw.document.unhold()")
-    before = lab.eval_in_kernel("w.session.revision")
-    lab.run(1)
-    wait_in_page(lab, model_value("plot", "title.text"), "19")
-    assert lab.eval_in_kernel("w.session.revision") == before + 1
+def test_hold_sends_one_patch(notebook: NotebookPage) -> None:
+    _open(notebook, "w.document.hold('combine')\nfor i in range(20): plot.title.text = f'{i}'\nw.document.unhold()")
+    before = notebook.eval_in_kernel("w.session.revision")
+    notebook.run(1)
+    wait_in_page(notebook, model_value("plot", "title.text"), "19")
+    assert notebook.eval_in_kernel("w.session.revision") == before + 1
 
 
-def test_python_error_is_shown_in_the_cell(lab: NotebookPage) -> None:
-    _open(lab, "slider.on_change('value', lambda a, o, n: 1 / 0)")
-    lab.run(1)
-    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 3 }}")
-    expect(lab.output(0).locator(".bokeh-widget-error")).to_contain_text("ZeroDivisionError")
-    assert lab.eval_in_kernel("type(w.session.last_error).__name__") == "ZeroDivisionError"
-    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 5 }}")
-    wait_in_kernel(lab, "seen[-1]", 5)
+def test_python_error_is_shown_in_the_cell(notebook: NotebookPage) -> None:
+    _open(notebook, "slider.on_change('value', lambda a, o, n: 1 / 0)")
+    notebook.run(1)
+    notebook.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 3 }}")
+    expect(notebook.output(0).locator(".bokeh-widget-error")).to_contain_text("ZeroDivisionError")
+    assert notebook.eval_in_kernel("type(w.session.last_error).__name__") == "ZeroDivisionError"
+    notebook.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 5 }}")
+    wait_in_kernel(notebook, "seen[-1]", 5)
 
 
-def test_browser_error_is_shown_and_reaches_python(lab: NotebookPage, page_errors: PageLog) -> None:
+def test_browser_error_is_shown_and_reaches_python(notebook: NotebookPage, page_errors: PageLog) -> None:
     page_errors.allow("bokeh_widget could not", "the model's view throws on purpose")
-    lab.open([CUSTOM.replace("    super.render()\n", "    throw new Error('on purpose')\n", 1)])
-    lab.run(0, timeout=60)
-    expect(lab.output(0).locator(".bokeh-widget-error")).to_contain_text("on purpose")
-    wait_in_kernel(lab, "'on purpose' in str(w.session.last_error)", True)
+    notebook.open([CUSTOM.replace("    super.render()\n", "    throw new Error('on purpose')\n", 1)])
+    notebook.run(0, timeout=60)
+    expect(notebook.output(0).locator(".bokeh-widget-error")).to_contain_text("on purpose")
+    wait_in_kernel(notebook, "'on purpose' in str(w.session.last_error)", True)
 
 
-def test_a_refused_patch_is_rolled_back_in_the_page(lab: NotebookPage) -> None:
-    _open(lab)
-    lab.page.evaluate(
+def test_a_refused_patch_is_rolled_back_in_the_page(notebook: NotebookPage) -> None:
+    _open(notebook)
+    notebook.page.evaluate(
         f"""() => {{
             const {{properties}} = {REPLICAS}[0].document.get_model_by_name('slider')
             properties.title.validate = () => true
@@ -322,99 +335,106 @@ def test_a_refused_patch_is_rolled_back_in_the_page(lab: NotebookPage) -> None:
             properties.title.obj.title = 5
         }}"""
     )
-    expect(lab.output(0).locator(".bokeh-widget-error")).to_contain_text("title")
-    wait_in_page(lab, model_value("slider", "title"), "value")
-    assert lab.eval_in_kernel("slider.title") == "value"
-    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 6 }}")
-    wait_in_kernel(lab, "seen[-1:]", [6])
+    expect(notebook.output(0).locator(".bokeh-widget-error")).to_contain_text("title")
+    wait_in_page(notebook, model_value("slider", "title"), "value")
+    assert notebook.eval_in_kernel("slider.title") == "value"
+    notebook.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 6 }}")
+    wait_in_kernel(notebook, "seen[-1:]", [6])
 
 
-def test_two_widgets_of_one_document_share_it(lab: NotebookPage) -> None:
-    _open(lab, "v = BokehWidget(slider)\nv")
-    lab.run(1)
-    expect(lab.output(1).locator(".bk-Slider")).to_be_visible()
-    expect(lab.output(1).locator(".bk-Figure")).to_have_count(0)
-    assert lab.eval_in_kernel("v.session is w.session")
-    lab.page.evaluate(f"() => {{ {REPLICAS}[1].document.get_model_by_name('slider').value = 7 }}")
-    wait_in_page(lab, model_value("slider", "value", 0), 7)
-    wait_in_page(lab, model_value("plot", "title.text", 0), "value 7")
-    wait_in_page(lab, model_value("plot", "title.text", 1), "value 7")
+def test_two_widgets_of_one_document_share_it(notebook: NotebookPage) -> None:
+    _open(notebook, "v = BokehWidget(slider)\nv")
+    notebook.run(1)
+    expect(notebook.output(1).locator(".bk-Slider")).to_be_visible()
+    expect(notebook.output(1).locator(".bk-Figure")).to_have_count(0)
+    assert notebook.eval_in_kernel("v.session is w.session")
+    notebook.page.evaluate(f"() => {{ {REPLICAS}[1].document.get_model_by_name('slider').value = 7 }}")
+    wait_in_page(notebook, model_value("slider", "value", 0), 7)
+    wait_in_page(notebook, model_value("plot", "title.text", 0), "value 7")
+    wait_in_page(notebook, model_value("plot", "title.text", 1), "value 7")
 
 
-def test_two_views_share_a_replica(lab: NotebookPage) -> None:
-    _open(lab, "w", "plot.title.text = 'both'")
-    lab.run(1)
-    expect(lab.output(1).locator(".bk-Figure")).to_be_visible()
-    assert lab.page.evaluate(f"{REPLICAS}.length") == 1
-    assert lab.page.evaluate(f"{REPLICAS}[0].views.length") == 2
-    lab.clear_output(1)
-    wait_in_page(lab, f"{REPLICAS}[0].views.length", 1)
-    lab.run(2)
-    wait_in_page(lab, model_value("plot", "title.text"), "both")
-    assert lab.eval_in_kernel("w.state.value") == "shown"
+def test_two_views_share_a_replica(notebook: NotebookPage) -> None:
+    _open(notebook, "w", "plot.title.text = 'both'")
+    notebook.run(1)
+    expect(notebook.output(1).locator(".bk-Figure")).to_be_visible()
+    assert notebook.page.evaluate(f"{REPLICAS}.length") == 1
+    assert notebook.page.evaluate(f"{REPLICAS}[0].views.length") == 2
+    notebook.clear_output(1)
+    wait_in_page(notebook, f"{REPLICAS}[0].views.length", 1)
+    notebook.run(2)
+    wait_in_page(notebook, model_value("plot", "title.text"), "both")
+    assert notebook.eval_in_kernel("w.state.value") == "shown"
 
 
-def test_update_swaps_the_content(lab: NotebookPage) -> None:
+def test_update_swaps_the_content(notebook: NotebookPage) -> None:
     _open(
-        lab, "old = w.session\nnew = figure(name='new', width=300, height=200)\nnew.line([1, 2], [2, 1])\nw.update(new)"
+        notebook,
+        "old = w.session\nnew = figure(name='new', width=300, height=200)\nnew.line([1, 2], [2, 1])\nw.update(new)",
     )
-    lab.run(1)
-    wait_in_page(lab, model_value("new", "width"), 300)
-    expect(lab.output(0).locator(".bk-Slider")).to_have_count(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_have_count(1)
-    assert lab.eval_in_kernel("old.closed")
-    assert lab.page.evaluate(f"{REPLICAS}.length") == 1
+    notebook.run(1)
+    wait_in_page(notebook, model_value("new", "width"), 300)
+    expect(notebook.output(0).locator(".bk-Slider")).to_have_count(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_have_count(1)
+    assert notebook.eval_in_kernel("old.closed")
+    assert notebook.page.evaluate(f"{REPLICAS}.length") == 1
 
 
-def test_reload_shows_the_current_state(lab: NotebookPage) -> None:
-    _open(lab)
-    lab.exec_in_kernel("plot.title.text = 'after the reload'")
-    lab.reload()
-    wait_in_page(lab, f"{REPLICAS}.length", 1)
-    wait_in_page(lab, model_value("plot", "title.text"), "after the reload")
-    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 8 }}")
-    wait_in_kernel(lab, "slider.value", 8)
+def test_reload_shows_the_current_state(notebook: NotebookPage) -> None:
+    _open(notebook)
+    notebook.exec_in_kernel("plot.title.text = 'after the reload'")
+    notebook.reload()
+    wait_in_page(notebook, f"{REPLICAS}.length", 1)
+    wait_in_page(notebook, model_value("plot", "title.text"), "after the reload")
+    notebook.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 8 }}")
+    wait_in_kernel(notebook, "slider.value", 8)
 
 
-def test_kernel_restart_disconnects(lab: NotebookPage) -> None:
-    _open(lab)
-    lab.restart_kernel()
-    wait_in_page(lab, f"{REPLICAS}.length", 0)
-    expect(lab.output(0).locator(".bokeh-widget-warning")).to_contain_text("Run the cell again")
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
+def test_kernel_restart_disconnects(notebook: NotebookPage) -> None:
+    _open(notebook)
+    notebook.restart_kernel()
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
+    expect(notebook.output(0).locator(".bokeh-widget-warning")).to_contain_text("Run the cell again")
+    notebook.run(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
 
 
-def test_two_notebooks_with_two_kernels(lab: NotebookPage) -> None:
-    _open(lab)
-    other = lab.open_beside([PLOT])
+def test_two_notebooks_with_two_kernels(notebook: NotebookPage) -> None:
+    """In one page of JupyterLab, whose BokehJS they share, or in two pages of Notebook 7."""
+    _open(notebook)
+    if isinstance(notebook, Notebook7Page):
+        other: NotebookPage = Notebook7Page(notebook.server, notebook.context, notebook.log).open([PLOT])
+        index = 0
+    else:
+        other = notebook.open_beside([PLOT])
+        index = 1
     other.run(0)
     expect(other.output(0).locator(".bk-Figure")).to_be_visible()
-    assert lab.page.evaluate('globalThis[Symbol.for("bokeh_widget")].versions().length') == 1
-    assert lab.page.evaluate(f"{REPLICAS}.length") == 2
+    assert other.page.evaluate(f"{REGISTRY}.versions().length") == 1
+    assert other.page.evaluate(f"{REPLICAS}.length") == index + 1
     other.exec_in_kernel("plot.title.text = 'other'")
-    wait_in_page(lab, model_value("plot", "title.text", 1), "other")
-    assert lab.page.evaluate(model_value("plot", "title.text", 0)) == "start"
+    wait_in_page(other, model_value("plot", "title.text", index), "other")
+    assert notebook.page.evaluate(model_value("plot", "title.text")) == "start"
 
 
-def test_a_foreign_bokeh_in_the_page_is_left_alone(lab: NotebookPage) -> None:
-    lab.open([PLOT])
-    lab.page.evaluate("() => { globalThis.Bokeh = {version: '2.0.0', foreign: true} }")
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    assert lab.page.evaluate("globalThis.Bokeh.foreign") is True
+def test_a_foreign_bokeh_in_the_page_is_left_alone(notebook: NotebookPage) -> None:
+    notebook.open([PLOT])
+    notebook.page.evaluate("() => { globalThis.Bokeh = {version: '2.0.0', foreign: true} }")
+    notebook.run(0)
+    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
+    assert notebook.page.evaluate("globalThis.Bokeh.foreign") is True
 
 
-@pytest.mark.parametrize("front_end", ["notebook7", "voila"])
-def test_other_front_ends(front_end: str, request: pytest.FixtureRequest) -> None:
-    page: NotebookPage | VoilaPage = request.getfixturevalue(front_end)
-    page.open([PLOT])
-    if front_end == "notebook7":
-        page.run(0)  # type: ignore[union-attr]
-    expect(page.locator(".bk-Figure").first).to_be_visible()
-    _drag(page, ".noUi-handle", 120)
-    wait_in_kernel(page, "slider.value > 1 and seen[-1] == slider.value", True)
-    value = page.eval_in_kernel("slider.value")
-    wait_in_page(page, model_value("plot", "title.text"), f"value {value}")
-    page.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 2 }}")
-    wait_in_kernel(page, "seen[-1]", 2)
+def test_voila(voila: VoilaPage) -> None:
+    """Display, slider to Python and back, and close."""
+    voila.open([PLOT])
+    expect(voila.locator(".bk-Figure").first).to_be_visible()
+    _drag(voila, ".noUi-handle", 120)
+    wait_in_kernel(voila, "slider.value > 1 and seen[-1] == slider.value", True)
+    value = voila.eval_in_kernel("slider.value")
+    wait_in_page(voila, model_value("plot", "title.text"), f"value {value}")
+    voila.eval_in_kernel("w.close()")
+    wait_in_page(voila, f"{REPLICAS}.length", 0)
+    expect(voila.locator(".bk-Figure")).to_have_count(0)
+    [counts] = bokeh_counts(voila.page).values()
+    assert (counts.documents, counts.views) == (0, 0)
