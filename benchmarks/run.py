@@ -33,6 +33,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--cycles", type=int, default=30, help="cycles of the leak part")
     parser.add_argument("--warm-up", type=int, default=20, help="cycles before them, while V8 still compiles")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of the display part")
+    parser.add_argument(
+        "--points", type=int, action="append", help="of the display part this size only; may be repeated"
+    )
     parser.add_argument("--quick", action="store_true", help="small data and few cycles: to see that it runs")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -70,7 +73,7 @@ def measure(server: JupyterServer, browser: Browser, options: argparse.Namespace
         parts["patch"] = patch.measure(server, browser, _chosen(patch.PEERS, options.peer), points=points)
         print(report.patch_table(parts["patch"]), end="\n\n")
     if "display" in wanted:
-        sizes = display.SIZES[:1] if options.quick else display.SIZES
+        sizes = options.points or (display.SIZES[:1] if options.quick else display.SIZES)
         peers = _chosen(display.PEERS, options.peer)
         parts["display"] = display.measure(server, browser, peers, sizes=sizes, rounds=options.rounds)
         print(report.display_table(parts["display"]), end="\n\n")
