@@ -117,4 +117,4 @@ bench: $(VENV)/.installed $(VENV)/.test $(VENV)/.chromium $(VENV)/.bench
 	$(PY) -m benchmarks.run $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) dist build js/node_modules js/lib bokeh_widget/labextension bokeh_widget/nbextension *.egg-info
+	rm -rf $(VENV) dist build js/node_modules js/lib js/dist bokeh_widget/labextension bokeh_widget/nbextension *.egg-info
