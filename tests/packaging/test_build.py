@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -70,7 +72,12 @@ def test_an_sdist_and_the_wheel_made_of_it_carry_the_front_end(
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
     [unpacked] = (tmp_path / "unpacked").iterdir()
+    # as an extractor that does not restore times may leave it
+    later = time.time() + 60
+    for source in (path for path in (unpacked / "js").rglob("*") if path.is_file()):
+        os.utime(source, (later, later))
     wheel = _build("wheel", unpacked, tmp_path / "wheel", no_node)
+    assert not (unpacked / "js" / "node_modules").exists()  # the front end of the sdist was taken, not built again
     target = tmp_path / "installed"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(target)
@@ -115,3 +122,21 @@ def test_a_front_end_older_than_its_source_is_not_packed(tree: Path, no_node: di
     (tree / "js" / "src" / "view.ts").touch()
     done = _run(WITHOUT_NODE, cwd=tree, env=no_node)
     assert "front end is not built" in done.stderr
+
+
+def test_the_npm_package_has_what_managers_load_from_a_cdn(tmp_path: Path) -> None:
+    package = tmp_path / "js"
+    shutil.copytree(ROOT / "js", package, ignore=shutil.ignore_patterns(*LEFT_OUT, "tests"))
+    (package / "node_modules").symlink_to(ROOT / "js" / "node_modules")
+    subprocess.run(["npm", "run", "prepublishOnly"], cwd=package, check=True)
+    command = ["npm", "pack", "--dry-run", "--json", "--offline"]
+    packed = subprocess.run(command, cwd=package, check=True, stdout=subprocess.PIPE, text=True)
+    [listed] = json.loads(packed.stdout)
+    names = {file["path"] for file in listed["files"]}
+    assert names >= {"package.json", "LICENSE", "lib/index.js", "lib/index.d.ts", "style/index.css"}
+    assert {name for name in names if name.startswith("dist/")} == {"dist/index.js"}
+    # an AMD module with no copy of the managers' own classes
+    built = (package / "dist" / "index.js").read_text(encoding="utf-8")
+    assert re.match(r"""define\(\[["']@jupyter-widgets/base["']\]""", built)
+    assert len(built) < 200_000
+    assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
