@@ -357,13 +357,15 @@ export class Client {
 
   #receive({ message, buffers }: Waiting): void {
     if (message.kind == "document") {
-      this.#enqueue_document({
+      const state = {
         session: message.session,
         revision: message.revision,
         json: message.json,
         buffers: Object.fromEntries(buffers),
         requires: message.requires,
-      });
+      };
+      // Python's update() speaks to every client; it may have chosen other roots of this document
+      this.#enqueue_document(state, message.client === null);
       return;
     }
     const replica = this.#replica;
@@ -390,10 +392,10 @@ export class Client {
     }
   }
 
-  #enqueue_document(state: DocumentState): void {
+  #enqueue_document(state: DocumentState, always = false): void {
     const replica = this.#replica;
     const is_same = replica !== null && replica.session == state.session && replica.revision == state.revision;
-    if (is_same && !this.#asked) {
+    if (is_same && !this.#asked && !always) {
       return; // a document that was asked for replaces one of its revision: a refused change is in that
     }
     this.#state_held = state;

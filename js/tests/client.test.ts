@@ -161,10 +161,21 @@ describe("documents", () => {
   test("of the revision that is shown change nothing", async () => {
     await shown();
     const before = replica()?.document;
-    send_document(0);
+    send_document(0, { client: client.id });
     client.handle(patch(1, 5), []);
     await at_revision(1);
     expect(replica()?.document === before).toBe(true);
+  });
+
+  test("for every client are built, though the revision is shown: update() chose other roots of it", async () => {
+    await shown();
+    const before = replica()?.document;
+    host.ids = ["button"];
+    send_document(0);
+    await until(() => expect(place.element.querySelectorAll(".bk-Slider").length).toBe(0));
+    await until(() => expect(place.element.querySelectorAll(".bk-Button").length).toBe(1));
+    expect(lists_only(bokeh, replica()?.document)).toBe(true);
+    expect(replica()?.document === before).toBe(false);
   });
 
   test("of another session replace the one that is shown", async () => {
