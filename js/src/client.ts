@@ -344,14 +344,20 @@ export class Client {
     if (bokeh === null || replica === null) {
       return;
     }
-    for (const entry of [...this.#places.values()]) {
-      if (entry.view !== null) {
+    for (const [id, entry] of [...this.#places]) {
+      // while another view was built this place may have gone, or all of them
+      const is_wanted = (): boolean => this.#places.get(id) === entry && this.#connected && this.#replica === replica;
+      if (entry.view !== null || !is_wanted()) {
         continue;
       }
       const fail = (error: unknown): void => this.fail("render", error, entry.place);
       entry.view = new DocumentView(bokeh, replica.document, entry.place.element, this.#host.root_ids(), fail);
       await entry.view.build();
-      entry.place.set_busy(false);
+      if (is_wanted()) {
+        entry.place.set_busy(false);
+      } else {
+        this.#let_go(entry);
+      }
     }
   }
 

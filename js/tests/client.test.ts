@@ -131,6 +131,28 @@ describe("places", () => {
     expect(host.of_kind("gone").map(({ view }) => view)).toEqual([id]);
   });
 
+  test.each([
+    ["removed", (id: string) => client.remove_place(id)],
+    ["disposed", () => client.dispose()],
+    ["disconnected", () => client.disconnect("the kernel is gone")],
+  ])("that are %s while another one is built get no view", async (_what, end) => {
+    let ended: Promise<void> | undefined;
+    place.set_busy = (busy) => {
+      if (!busy) {
+        ended ??= end(second);
+      }
+    };
+    client.add_place(place);
+    const other = new FakePlace();
+    const second = client.add_place(other);
+    await until(() => expect(ended).toBeDefined());
+    await ended;
+    await client.dispose();
+    expect(other.element.childElementCount).toBe(0);
+    expect(other.busy).toBe(true); // nothing was built here
+    other.element.remove();
+  });
+
   test("say bye when their page unloads, if there are any", async () => {
     client.leave_page();
     expect(host.sent).toEqual([]);
