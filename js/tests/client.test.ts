@@ -437,6 +437,33 @@ describe("what fails", () => {
     expect(slider()).toBe(8);
   });
 
+  test("a view that throws when it is removed is said, and the ones after it come and go", async () => {
+    await shown();
+    const fail_to_go = (): void => {
+      for (const view of replica()?.views ?? []) {
+        Object.assign(view as object, {
+          remove: () => {
+            throw new Error("I stay");
+          },
+        });
+      }
+    };
+    fail_to_go();
+    const late = { type: "object", name: "Button", id: "late", attributes: { label: "late" } };
+    client.handle(patch(1, 0, { events: [{ kind: "RootRemoved", model: { id: "slider" } }] }), []);
+    client.handle(patch(2, 0, { events: [{ kind: "RootAdded", model: late }] }), []);
+    const buttons = place.element.querySelectorAll(".bk-Button").length;
+    await until(() => expect(place.element.querySelectorAll(".bk-Button").length).toBe(buttons + 1));
+    expect(host.of_kind("error")).toMatchObject([{ context: "render", message: "I stay" }]);
+    expect(place.element.querySelectorAll(".bk-Slider").length).toBe(0);
+
+    fail_to_go();
+    const { document } = required(replica()) as { document: { views_manager?: unknown } };
+    await client.dispose();
+    expect(place.element.childElementCount).toBe(0);
+    expect(document.views_manager).toBeUndefined();
+  });
+
   test("a document is said, and a better one is shown", async () => {
     host.state = { ...described_state(), json: described_state().json.replace('"Button"', '"Nonsense"') };
     client.add_place(place);
