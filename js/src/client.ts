@@ -333,7 +333,12 @@ export class Client {
     this.#dispose_replica();
     this.#asked = false;
     this.#pending.clear();
-    this.#replica = new Replica(bokeh, state, (changes) => this.#send_changes(changes));
+    this.#replica = new Replica(
+      bokeh,
+      state,
+      (changes) => this.#send_changes(changes),
+      (error) => this.fail("send a change", error),
+    );
     page_registry()._replicas.add(this.#describe);
     await this.#build_views();
   }

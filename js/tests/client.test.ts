@@ -464,6 +464,15 @@ describe("what fails", () => {
     expect(document.views_manager).toBeUndefined();
   });
 
+  test("a change that cannot be sent is said, and the others are sent", async () => {
+    await shown();
+    required(required(bokeh.documents[0]).get_model_by_id("slider")).setv({ tags: [() => 0], value: 3 });
+    await until(() => expect(host.of_kind("patch").length).toBe(1));
+    expect(host.of_kind("patch")[0]?.events).toMatchObject([{ attr: "value", new: 3 }]);
+    expect(host.of_kind("error")).toMatchObject([{ context: "send a change" }]);
+    expect(place.notices[0]?.text).toContain("is not serializable");
+  });
+
   test("a document is said, and a better one is shown", async () => {
     host.state = { ...described_state(), json: described_state().json.replace('"Button"', '"Nonsense"') };
     client.add_place(place);
