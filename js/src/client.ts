@@ -110,6 +110,21 @@ export class Client {
     }
   }
 
+  /**
+   * The page comes back as it was left, from the browser's back/forward cache: the kernel took its
+   * views for gone, and what was sent meanwhile is lost.
+   */
+  return_to_page(): void {
+    if (this.#places.size == 0) {
+      return;
+    }
+    for (const id of this.#places.keys()) {
+      this.#send({ kind: "hi", client: this.id, view: id });
+    }
+    this.#asked = false; // an answer that was still awaited will not come
+    this.#ask_for_document();
+  }
+
   /** Frees everything; nothing is sent from here on. */
   async dispose(): Promise<void> {
     this.#connected = false;

@@ -160,6 +160,26 @@ describe("places", () => {
     client.leave_page();
     expect(host.sent.map(({ message }) => message)).toEqual([{ kind: "bye", client: client.id }]);
   });
+
+  test("say hi again when their page comes back, and ask for the document", async () => {
+    client.return_to_page();
+    expect(host.sent).toEqual([]);
+    const id = await shown();
+    const other = client.add_place(new FakePlace());
+    client.handle(patch(2, 5), []); // with a gap: the answer to this request is lost
+    host.sent.length = 0;
+    client.leave_page();
+    client.return_to_page();
+    expect(host.sent.map(({ message }) => message)).toEqual([
+      { kind: "bye", client: client.id },
+      { kind: "hi", client: client.id, view: id },
+      { kind: "hi", client: client.id, view: other },
+      { kind: "attach", client: client.id, session: null, revision: null, protocol: PROTOCOL_VERSION },
+    ]);
+    // of the revision that is shown: what the page changed while it was away is not in Python
+    send_document(0, { client: client.id });
+    await until(() => expect(slider()).toBe(8));
+  });
 });
 
 describe("documents", () => {
