@@ -59,10 +59,6 @@ export class Replica {
     }
   }
 
-  get disposed(): boolean {
-    return this.#disposed;
-  }
-
   /** Applies one revision of Python's document. */
   apply(events: readonly unknown[], buffers: Map<string, ArrayBuffer>, revision: number): void {
     this.flush(); // what was changed here before belongs before

@@ -188,7 +188,6 @@ describe("dispose", () => {
     slider.setv({ value: 3 });
     replica.dispose();
     expect(changes.map(({ events }) => events)).toEqual([[changed("slider", "value", 3)]]);
-    expect(replica.disposed).toBe(true);
     expect(lists_only(bokeh)).toBe(true);
     expect(document.roots()).toEqual([]);
     expect(document.all_models.size).toBe(0);
