@@ -20,7 +20,7 @@ from bokeh.resources import Resources
 from .errors import CustomModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bokeh.core.has_props import HasProps
     from bokeh.document import Document
@@ -133,6 +133,10 @@ def bundles_for_value(attr: str, value: object) -> list[str]:
     list of str
         Component names, often none: mathematical text needs MathJax, WebGL its own bundle.
     """
+    if isinstance(value, dict):
+        return _merged(attr, value.values())
+    if isinstance(value, (list, tuple)):
+        return _merged(attr, value)
     needed = []
     if isinstance(value, str):
         if contains_tex_string(value):
@@ -140,3 +144,7 @@ def bundles_for_value(attr: str, value: object) -> list[str]:
         if attr == "output_backend" and value == "webgl":
             needed.append(GL)
     return needed
+
+
+def _merged(attr: str, values: Iterable[object]) -> list[str]:
+    return list(dict.fromkeys(name for value in values for name in bundles_for_value(attr, value)))

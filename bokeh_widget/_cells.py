@@ -7,11 +7,17 @@ outside of any cell.
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections import defaultdict
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from . import _kernel
+
+log = logging.getLogger("bokeh_widget")
+
+_NO_CELL: Final = ""
+"""Under this key is kept what was displayed while no cell ran."""
 
 
 class Displayed(Protocol):
@@ -32,7 +38,8 @@ class _Cells:
         self._pins: dict[str, dict[str, Displayed]] = defaultdict(dict)
         # what show() opened is closed with its cell even if a variable holds it
         self._opened: dict[str, weakref.WeakSet[Any]] = defaultdict(weakref.WeakSet)
-        self._running: str | None = None
+        # innermost last: code of a cell may run another one (%run, run_cell)
+        self._running: list[tuple[str, int]] = []
         self._runs = 0
         self._shell: weakref.ref[Any] | None = None
 
@@ -54,25 +61,30 @@ class _Cells:
         if cell_id is None:  # nbclient and plain IPython have no cell ids: each run is its own
             shell = _kernel.shell()
             cell_id = f"execution {0 if shell is None else shell.execution_count}"
-        self._running = cell_id
         self._runs += 1
+        self._running.append((cell_id, self._runs))
         self.release(cell_id)
 
     def _after(self, _result: object) -> None:
-        self._running = None
+        if self._running:
+            self._running.pop()
 
     @property
     def current_run(self) -> int | None:
         """Number of the run of a cell that is in progress, or None outside of cells."""
-        return None if self._running is None else self._runs
+        return self._running[-1][1] if self._running else None
 
     def pin(self, widget: Displayed, *, opened: bool) -> None:
-        """Keep a widget alive for the cell that runs now; outside of a cell, do nothing."""
-        if self._running is None:
-            return
-        self._pins[self._running][widget.model_id] = widget
+        """Keep a widget alive for the cell that runs now.
+
+        Outside of a cell (a callback displays it, as ``interact`` does) it is kept until :meth:`unpin`.
+        """
+        if not self._running and _kernel.shell() is None:
+            return  # plain Python displays nothing
+        cell_id = self._running[-1][0] if self._running else _NO_CELL
+        self._pins[cell_id][widget.model_id] = widget
         if opened:
-            self._opened[self._running].add(widget)
+            self._opened[cell_id].add(widget)
 
     def unpin(self, widget: Displayed) -> None:
         """Let a widget go from every cell, and from IPython's output history."""
@@ -89,8 +101,11 @@ class _Cells:
 
     def release(self, cell_id: str) -> None:
         """Let everything go that the previous run of a cell showed, and close what it opened."""
-        for widget in self._opened.pop(cell_id, ()):
-            widget.close()
+        for widget in list(self._opened.pop(cell_id, ())):
+            try:
+                widget.close()
+            except Exception:
+                log.exception("could not close %r of the cell that runs again", widget)
         for widget in list(self._pins.pop(cell_id, {}).values()):
             _kernel.forget_displayed(widget)
 

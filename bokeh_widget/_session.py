@@ -10,7 +10,7 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -63,6 +63,12 @@ class Connection(Protocol):
 
     def send_error(self, text: str) -> None:
         """Show an error of a callback where the document is shown."""
+
+    def handle_error(self, error: BaseException) -> None:
+        """Tell the callbacks that were given to the connection."""
+
+    def close(self) -> None:
+        """Free everything, since the session is closed."""
 
 
 class _FromPage:
@@ -156,13 +162,15 @@ class Session:
 
     def connect(self, connection: Connection) -> None:
         """Send to ``connection`` from now on."""
-        self._require_open()
-        self._connections.add(connection)
+        with self.lock:
+            self._require_open()
+            self._connections.add(connection)
 
     def disconnect(self, connection: Connection) -> None:
         """Stop sending to ``connection``, which the user closed; close the session after the last."""
-        self._connections.discard(connection)
-        self.close_if_unused(empty_document=True)
+        with self.lock:
+            self._connections.discard(connection)
+            self.close_if_unused(empty_document=True)
 
     def close_if_unused(self, *, empty_document: bool = False) -> None:
         """Close the session if nothing is connected any more.
@@ -173,11 +181,12 @@ class Session:
             As for :meth:`close`. A connection that was collected empties nothing: a variable
             of the user may still hold the document.
         """
-        if not list(self._connections):  # its length may still count one that is just dying
-            self.close(empty_document=empty_document)
+        with self.lock:
+            if not list(self._connections):  # its length may still count one that is just dying
+                self.close(empty_document=empty_document)
 
     def close(self, *, empty_document: bool = True) -> None:
-        """Stop everything that the session does. Idempotent.
+        """Stop everything that the session does, and close what shows it. Idempotent.
 
         Parameters
         ----------
@@ -192,14 +201,20 @@ class Session:
             self._document = None
             self._frame = None
             self._callbacks.close()
-            self._error_callbacks.clear()
+            connections = list(self._connections)
             self._connections.clear()
             if _sessions.get(id(document)) is self:
                 del _sessions[id(document)]
             with contextlib.suppress(KeyError):
                 document.callbacks.remove_on_change(self)
             if self._owns_document and empty_document:
-                document.clear()
+                try:
+                    document.clear()
+                except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+                    self.report_error(error)
+            self._error_callbacks.clear()
+        for connection in connections:
+            connection.close()
 
     # --- callbacks of the document ---------------------------------------------------------
 
@@ -228,13 +243,19 @@ class Session:
         with self.lock:
             if self._document is None:
                 return
-            if not any(connection.is_shown for connection in self._connections):
+            if not any(connection.is_shown for connection in list(self._connections)):
                 # whoever comes gets the whole document
                 self.revision += 1
                 return
             if self._frame is None:
                 self._frame = PatchFrame(self._document)
-            self._frame.add(event)
+            try:
+                self._frame.add(event)
+            except Exception:
+                # the document has the change and no page can get it: pages see the gap and ask for the document
+                self._frame = None
+                self.revision += 1
+                raise
             if isinstance(event, ModelChangedEvent):
                 self._needed += map(_bundles.component, _bundles.bundles_for_value(event.attr, event.new))
             if self._batch_depth == 0:
@@ -260,14 +281,20 @@ class Session:
             if frame is None:
                 return
             frame.seal()
+            self.revision += 1  # first: whatever fails below is a gap, which pages notice
             bundles, self._needed = self._needed, []
             if frame.created:
                 bundles = _bundles.required_bundles(frame.created) + bundles
-            self.revision += 1
             patch = Patch(self.revision, frame.events, frame.buffers, bundles)
             for connection in list(self._connections):
                 if connection.is_shown:
-                    connection.send_patch(patch)
+                    self._send(connection, patch)
+
+    def _send(self, connection: Connection, patch: Patch) -> None:
+        try:
+            connection.send_patch(patch)
+        except Exception as error:  # noqa: BLE001  # the others get it all the same
+            self.report_error(error)
 
     # --- changes made in a page ------------------------------------------------------------
 
@@ -289,6 +316,8 @@ class Session:
         with self.batch():
             document = self.document
             decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
+            if decoded.stale:
+                log.info("%d events of models that were removed meanwhile came too late", decoded.stale)
             self.flush()  # what Python changed before goes first
             self.revision += 1
             bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
@@ -303,7 +332,8 @@ class Session:
         for connection in list(self._connections):
             if connection.is_shown:
                 others = connection.has_clients_beside(patch.client)
-                connection.send_patch(
+                self._send(
+                    connection,
                     Patch(
                         self.revision,
                         patch.events if others else [],
@@ -311,7 +341,7 @@ class Session:
                         bundles if others else [],
                         origin=patch.client,
                         seq=patch.seq,
-                    )
+                    ),
                 )
 
     def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
@@ -341,12 +371,7 @@ class Session:
             After :meth:`close`.
         """
         self._require_open()
-        for callback in callbacks:
-            if not callable(callback):
-                raise InputTypeError(
-                    f"on_error takes functions of one argument, the exception, but got {callback!r:.80}"
-                )
-        self._error_callbacks.extend(callbacks)
+        self._error_callbacks.extend(checked_error_callbacks(callbacks))
 
     def report_error(self, error: BaseException, *, show: bool = True) -> None:
         """Log an error, show it where the document is shown, and tell ``on_error`` callbacks.
@@ -364,11 +389,39 @@ class Session:
         for connection in list(self._connections):
             if show and connection.is_shown:
                 connection.send_error(f"{type(error).__name__}: {error}")
-        for callback in list(self._error_callbacks):
-            try:
-                callback(error)
-            except Exception:
-                log.exception("an on_error callback failed")
+        call_all(self._error_callbacks, error)
+        for connection in list(self._connections):
+            connection.handle_error(error)
+
+
+def checked_error_callbacks(callbacks: Iterable[object]) -> list[ErrorCallback]:
+    """Check what is given to ``on_error``.
+
+    Parameters
+    ----------
+    callbacks : iterable of callable
+        Each takes the exception.
+
+    Raises
+    ------
+    InputTypeError
+        If one of them cannot be called.
+    """
+    checked: list[ErrorCallback] = []
+    for callback in callbacks:
+        if not callable(callback):
+            raise InputTypeError(f"on_error takes functions of one argument, the exception, but got {callback!r:.80}")
+        checked.append(callback)
+    return checked
+
+
+def call_all(callbacks: Iterable[ErrorCallback], error: BaseException) -> None:
+    """Hand an error to each callback, whatever the others do."""
+    for callback in list(callbacks):
+        try:
+            callback(error)
+        except Exception:
+            log.exception("an on_error callback failed")
 
 
 def session_of(document: Document) -> Session | None:

@@ -18,7 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import traitlets
-from ipywidgets import DOMWidget, Layout, Widget, widget_serialization
+from ipywidgets import DOMWidget, Layout, widget_serialization
 from ipywidgets.widgets import widget as ipywidgets_registry
 from ipywidgets.widgets.trait_types import InstanceDict
 
@@ -140,9 +140,13 @@ class CollectableDOMWidget(DOMWidget):
         given = kwargs.get("layout")
         if given is None:
             kwargs.pop("layout", None)
-        super().__init__(**kwargs)
         if given is not None and not isinstance(given, Layout):
-            self._own_layout.layout = self.layout
+            kwargs["layout"] = self._own_layout.layout = Layout(**given)
+        try:
+            super().__init__(**kwargs)
+        except BaseException:
+            self._own_layout.close()
+            raise
 
     def __del__(self) -> None:
         """Do nothing: ipywidgets would send messages here, in the middle of collection."""
@@ -202,9 +206,17 @@ class CollectableDOMWidget(DOMWidget):
         for other in list(ipywidgets_registry._instances.values()):  # noqa: SLF001
             children = getattr(other, "children", None)
             if isinstance(children, tuple) and any(child is self for child in children):
-                other.children = tuple(child for child in children if child is not self)
+                _remove_child(other, self)
 
 
-def live_widgets() -> int:
-    """Count the widgets that ipywidgets knows, of any package."""
-    return sum(isinstance(w, Widget) for w in ipywidgets_registry._instances.values())  # noqa: SLF001
+def _remove_child(container: Any, child: object) -> None:
+    """Take a child out; a ``Tab`` or ``Accordion`` keeps the titles and the selection of the others."""
+    children = container.children
+    kept = [index for index, other in enumerate(children) if other is not child]
+    titles, selected = getattr(container, "titles", None), getattr(container, "selected_index", None)
+    container.children = tuple(children[index] for index in kept)
+    if isinstance(titles, tuple):
+        # ipywidgets cuts superfluous titles off at the end
+        container.titles = tuple(titles[index] for index in kept if index < len(titles))
+    if selected is not None:
+        container.selected_index = kept.index(selected) if selected in kept else (0 if kept else None)

@@ -10,7 +10,6 @@
     ├── SessionClosedError(RuntimeError) use of what was closed
     ├── ProtocolError(ValueError)        a message from the page that must not be applied
     │   └── FrameTooLargeError           … because it is larger than the limit
-    ├── UnsupportedBokehError            the installed Bokeh is outside the supported range
     ├── CustomModelError                 Bokeh cannot compile a custom model
     └── BrowserError                     something failed in the page
 
@@ -55,10 +54,6 @@ class FrameTooLargeError(ProtocolError):
     """A message is larger than the limit for one frame."""
 
 
-class UnsupportedBokehError(BokehWidgetError):
-    """The installed Bokeh release is not one that this package was tested with."""
-
-
 class CustomModelError(BokehWidgetError):
     """Bokeh's compiler refuses the implementation of a custom model."""
 
@@ -78,5 +73,7 @@ class BrowserError(BokehWidgetError):
 
     def __init__(self, message: str, *, context: str, stack: str = "") -> None:
         super().__init__(f"in the browser, while it tried to {context}: {message}")
+        if stack:
+            self.add_note(stack)  # logged with the traceback
         self.context = context
         self.stack = stack

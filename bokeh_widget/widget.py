@@ -34,7 +34,7 @@ from ._protocol import (
     ViewShown,
     parse_client_message,
 )
-from ._session import ErrorCallback, Patch, Session, session_of
+from ._session import ErrorCallback, Patch, Session, call_all, checked_error_callbacks, session_of
 from ._version import __version__
 from ._weak import CollectableDOMWidget
 from .errors import BrowserError, InputTypeError, InputValueError, ProtocolError, SessionClosedError
@@ -88,6 +88,8 @@ class BokehWidget(CollectableDOMWidget):
         If ``obj`` or an option is of a type that is not accepted.
     InputValueError
         If models of different documents are mixed, or there is nothing to show.
+    CustomModelError
+        If Bokeh cannot compile a custom model.
 
     Examples
     --------
@@ -113,7 +115,7 @@ class BokehWidget(CollectableDOMWidget):
     _bokehjs = traitlets.Instance(BokehJSModel).tag(sync=True, **widget_serialization)
     _root_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
     # the value is made when it is asked for: always the current document, never a snapshot
-    _document = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget._encode_state())  # noqa: SLF001
+    _document = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget._state_to_json())  # noqa: SLF001
 
     def __init__(
         self,
@@ -135,16 +137,20 @@ class BokehWidget(CollectableDOMWidget):
         if checked_theme is not None:
             content.document.theme = checked_theme
         self.pause_when_hidden = pause_when_hidden
+        self._theme = checked_theme
+        self._error_callbacks: list[ErrorCallback] = []
         self._clients: dict[str, set[str]] = {}
         self._expected_in_run = cells.current_run
         self._state = State.CREATED
         self._cancel_unpin: Any = None
         self._session = self._open_session(content)
-        super().__init__(layout=layout, _bokehjs=runtime(), _root_ids=content.root_ids)
+        try:
+            super().__init__(layout=layout, _bokehjs=runtime(), _root_ids=content.root_ids)
+        except BaseException:
+            self._session.disconnect(self)  # its timers stop, and the models are free again
+            raise
         _widgets.add(self)
-        # a collected widget leaves its session at once; the session must not be held by it
-        self._leave = weakref.finalize(self, _disconnect_dead, weakref.ref(self._session))
-        self._leave.atexit = False
+        self._leave_when_collected()
 
     def _open_session(self, content: Content) -> Session:
         session = session_of(content.document)
@@ -152,6 +158,11 @@ class BokehWidget(CollectableDOMWidget):
             session = Session(content.document, owns_document=content.is_own, loop=_kernel.io_loop())
         session.connect(self)
         return session
+
+    def _leave_when_collected(self) -> None:
+        # a collected widget leaves its session at once; the session must not be held by it
+        self._leave = weakref.finalize(self, _disconnect_dead, weakref.ref(self._session))
+        self._leave.atexit = False
 
     # --- what users see --------------------------------------------------------------------
 
@@ -207,6 +218,8 @@ class BokehWidget(CollectableDOMWidget):
     def update(self, obj: UIElement | Sequence[UIElement] | Document) -> None:
         """Show something else in the same place; the old document is freed.
 
+        The theme and the ``on_error`` callbacks of the widget stay.
+
         Parameters
         ----------
         obj : UIElement, sequence of UIElement, or Document
@@ -216,20 +229,29 @@ class BokehWidget(CollectableDOMWidget):
         ------
         SessionClosedError
             After :meth:`close`.
-        InputTypeError, InputValueError
+        InputTypeError, InputValueError, CustomModelError
             As for the constructor; what is shown stays as it was.
         """
         old = self.session
         content = resolve_content(obj)
-        self._session = self._open_session(content)
+        if self._theme is not None:
+            content.document.theme = self._theme
+        new = self._open_session(content)
+        try:
+            state, bundles = new.encode_state()
+        except BaseException:
+            if new is not old:
+                new.disconnect(self)
+            raise
+        self._session = new
         self.set_trait("_root_ids", content.root_ids)
-        if self._session is not old:
+        if new is not old:
             self._leave.detach()
-            self._leave = weakref.finalize(self, _disconnect_dead, weakref.ref(self._session))
-            self._leave.atexit = False
+            self._leave_when_collected()
             old.disconnect(self)
         if self.is_shown:
-            self._send_document(None)
+            self._bokehjs.provide(bundles)
+            self._send_state(state, None)
 
     def on_error(self, *callbacks: ErrorCallback) -> None:
         """Call ``callback(exception)`` for each error of a callback or of a page.
@@ -237,9 +259,27 @@ class BokehWidget(CollectableDOMWidget):
         Parameters
         ----------
         *callbacks : callable
-            Each takes the exception.
+            Each takes the exception. They stay when :meth:`update` shows something else.
+
+        Raises
+        ------
+        InputTypeError
+            If one of them cannot be called; none is added then.
+        SessionClosedError
+            After :meth:`close`.
         """
-        self.session.on_error(*callbacks)
+        _ = self.session  # raises
+        self._error_callbacks.extend(checked_error_callbacks(callbacks))
+
+    def handle_error(self, error: BaseException) -> None:
+        """Tell the ``on_error`` callbacks.
+
+        Parameters
+        ----------
+        error : BaseException
+            What a callback of the document raised, or what failed in a page.
+        """
+        call_all(self._error_callbacks, error)
 
     def close(self) -> None:
         """Free every resource of the widget, in Python and in the pages. Idempotent."""
@@ -251,9 +291,12 @@ class BokehWidget(CollectableDOMWidget):
         cells.unpin(self)
         self._clients.clear()
         self._leave.detach()
-        self._session.disconnect(self)
         _widgets.discard(self)
-        super().close()
+        try:
+            self._session.disconnect(self)
+        finally:
+            super().close()
+            self._error_callbacks.clear()
 
     def __enter__(self) -> Self:
         """Give the widget; it is closed when the block ends."""
@@ -269,10 +312,8 @@ class BokehWidget(CollectableDOMWidget):
 
     def __repr__(self) -> str:
         """Tell what is shown, and in which state."""
-        if self.comm is None:
+        if self.closed:
             return "<BokehWidget closed>"
-        if self._session.closed:
-            return "<BokehWidget, session closed>"
         names = ", ".join(type(root).__name__ for root in self.roots)
         models = len(self.document.models)
         return f"<BokehWidget {names}: {models} models, {self.state.value}, revision {self._session.revision}>"
@@ -285,6 +326,8 @@ class BokehWidget(CollectableDOMWidget):
             return {}  # show() has displayed it, and is the last expression of its cell
         self._expected_in_run = run
         cells.pin(self, opened=False)
+        if run is None and not self._clients:
+            self._unpin_later()  # no cell lets it go, if no page ever shows it
         return super()._repr_mimebundle_(**kwargs)
 
     _shown_in_run: int | None = None
@@ -346,8 +389,26 @@ class BokehWidget(CollectableDOMWidget):
         self._bokehjs.provide(bundles)
         return state
 
+    def _state_to_json(self) -> DocumentState | None:
+        """Give the state to ipywidgets; None if it cannot be had, since a reload asks all widgets in one loop."""
+        if self.comm is None:  # the widget is being made: the user gets the error
+            return self._encode_state()
+        try:
+            return self._encode_state()
+        except Exception as error:  # noqa: BLE001  # values of the user may fail in any way
+            self._session.report_error(error)
+            return None
+
     def _send_document(self, client: str | None) -> None:
-        state = self._encode_state()
+        try:
+            state = self._encode_state()
+        except Exception as error:  # noqa: BLE001
+            self._session.report_error(error, show=False)
+            self.send_error(f"the document cannot be shown: {type(error).__name__}: {error}")
+            return
+        self._send_state(state, client)
+
+    def _send_state(self, state: DocumentState, client: str | None) -> None:
         message = DocumentMessage(
             kind="document",
             client=client,
@@ -420,7 +481,11 @@ class BokehWidget(CollectableDOMWidget):
         if not views:
             del self._clients[message.client]
         self._update_state()
-        if not self._clients and self._cancel_unpin is None:
+        if not self._clients:
+            self._unpin_later()
+
+    def _unpin_later(self) -> None:
+        if self._cancel_unpin is None:
             self._cancel_unpin = _kernel.call_later(
                 unused_session_lifetime_ms, _weak_call(self, BokehWidget._unpin_unused)
             )
@@ -509,4 +574,7 @@ def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> Bok
 def close_all() -> None:
     """Close every widget of this package."""
     for widget in list(_widgets):
-        widget.close()
+        try:
+            widget.close()
+        except Exception:
+            log.exception("could not close %r", widget)

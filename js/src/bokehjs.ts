@@ -105,12 +105,16 @@ interface ModuleCode {
 
 const DECLARES_BOKEH = /\b(?:const|let|var|class|function|import)\b[^;\n]*\bBokeh\b/;
 
-/** The same for CustomJS that is written as an ES module, whose code is imported, not compiled. */
-function provide_bokeh_to_modules(bokeh: BokehRoot): void {
+/**
+ * The same for CustomJS that is written as an ES module, whose code is imported, not compiled.
+ *
+ * @param version by which the registry lists this BokehJS.
+ */
+function provide_bokeh_to_modules(bokeh: BokehRoot, version: string): void {
   const { CustomJS } = bokeh.require("models/callbacks/customjs") as { CustomJS: { prototype: ModuleCode } };
   const { prototype } = CustomJS;
   const compile = prototype._compile_module;
-  const preamble = `const Bokeh = globalThis[Symbol.for("bokeh_widget")].bokeh(${JSON.stringify(bokeh.version)});`;
+  const preamble = `const Bokeh = globalThis[Symbol.for("bokeh_widget")].bokeh(${JSON.stringify(version)});`;
   prototype._compile_module = function (): Promise<unknown> {
     const { code } = this;
     if (!/\bBokeh\b/.test(code) || DECLARES_BOKEH.test(code)) {
@@ -118,6 +122,14 @@ function provide_bokeh_to_modules(bokeh: BokehRoot): void {
     }
     return compile.call(Object.create(this, { code: { value: `${preamble} ${code}` } }) as ModuleCode);
   };
+}
+
+/**
+ * The release that a version belongs to. Pre-releases and local builds have two spellings: Bokeh
+ * 3.9.3.dev2 comes with BokehJS 3.9.3-dev.2, Bokeh 3.9.2+4.gabc with BokehJS 3.9.2.
+ */
+function release_of(version: string): string {
+  return /^\d+\.\d+\.\d+/.exec(version)?.[0] ?? version;
 }
 
 async function load_bundle(source: BundleSource, name: string, root: Root): Promise<void> {
@@ -130,11 +142,14 @@ async function load_bundle(source: BundleSource, name: string, root: Root): Prom
   if (bokeh === undefined) {
     throw new Error(`the bundle "${name}" of BokehJS ${source.version} did not define Bokeh`);
   }
-  if (bokeh.version != source.version) {
-    throw new Error(`BokehJS says that it is ${bokeh.version}, but Bokeh ${source.version} is installed`);
+  if (release_of(bokeh.version) != release_of(source.version)) {
+    throw new Error(
+      `BokehJS says that it is ${bokeh.version}, but Bokeh ${source.version} is imported in the kernel; restart ` +
+        "the kernel, and if this comes again, reinstall bokeh in its environment",
+    );
   }
   if (name == CORE) {
-    provide_bokeh_to_modules(bokeh);
+    provide_bokeh_to_modules(bokeh, source.version);
   }
   instrument(bokeh);
 }

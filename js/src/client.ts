@@ -110,6 +110,21 @@ export class Client {
     }
   }
 
+  /**
+   * The page comes back as it was left, from the browser's back/forward cache: the kernel took its
+   * views for gone, and what was sent meanwhile is lost.
+   */
+  return_to_page(): void {
+    if (this.#places.size == 0) {
+      return;
+    }
+    for (const id of this.#places.keys()) {
+      this.#send({ kind: "hi", client: this.id, view: id });
+    }
+    this.#asked = false; // an answer that was still awaited will not come
+    this.#ask_for_document();
+  }
+
   /** Frees everything; nothing is sent from here on. */
   async dispose(): Promise<void> {
     this.#connected = false;
@@ -333,7 +348,12 @@ export class Client {
     this.#dispose_replica();
     this.#asked = false;
     this.#pending.clear();
-    this.#replica = new Replica(bokeh, state, (changes) => this.#send_changes(changes));
+    this.#replica = new Replica(
+      bokeh,
+      state,
+      (changes) => this.#send_changes(changes),
+      (error) => this.fail("send a change", error),
+    );
     page_registry()._replicas.add(this.#describe);
     await this.#build_views();
   }
@@ -344,26 +364,34 @@ export class Client {
     if (bokeh === null || replica === null) {
       return;
     }
-    for (const entry of [...this.#places.values()]) {
-      if (entry.view !== null) {
+    for (const [id, entry] of [...this.#places]) {
+      // while another view was built this place may have gone, or all of them
+      const is_wanted = (): boolean => this.#places.get(id) === entry && this.#connected && this.#replica === replica;
+      if (entry.view !== null || !is_wanted()) {
         continue;
       }
       const fail = (error: unknown): void => this.fail("render", error, entry.place);
       entry.view = new DocumentView(bokeh, replica.document, entry.place.element, this.#host.root_ids(), fail);
       await entry.view.build();
-      entry.place.set_busy(false);
+      if (is_wanted()) {
+        entry.place.set_busy(false);
+      } else {
+        this.#let_go(entry);
+      }
     }
   }
 
   #receive({ message, buffers }: Waiting): void {
     if (message.kind == "document") {
-      this.#enqueue_document({
+      const state = {
         session: message.session,
         revision: message.revision,
         json: message.json,
         buffers: Object.fromEntries(buffers),
         requires: message.requires,
-      });
+      };
+      // Python's update() speaks to every client; it may have chosen other roots of this document
+      this.#enqueue_document(state, message.client === null);
       return;
     }
     const replica = this.#replica;
@@ -390,10 +418,10 @@ export class Client {
     }
   }
 
-  #enqueue_document(state: DocumentState): void {
+  #enqueue_document(state: DocumentState, always = false): void {
     const replica = this.#replica;
     const is_same = replica !== null && replica.session == state.session && replica.revision == state.revision;
-    if (is_same && !this.#asked) {
+    if (is_same && !this.#asked && !always) {
       return; // a document that was asked for replaces one of its revision: a refused change is in that
     }
     this.#state_held = state;

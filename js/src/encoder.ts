@@ -20,6 +20,7 @@ interface ModelTables {
 }
 
 interface SerializerInternals {
+  readonly _references?: Map<unknown, Ref>;
   get_ref(obj: unknown): Ref | undefined;
   add_ref(obj: unknown, ref: Ref): void;
   encode(obj: unknown): unknown;
@@ -36,6 +37,8 @@ type SerializerClass = new () => SerializerInternals;
 export class ChangeEncoder {
   readonly #tables: ModelTables;
   readonly #make_serializer: (buffers: Map<string, ArrayBuffer>) => SerializerInternals;
+  /** Models that the event which is just being encoded defines; whether each counted as new. */
+  readonly #defined = new Map<HasProps, boolean>();
   #serializer: SerializerInternals | null = null;
   #events: unknown[] = [];
   #buffers = new Map<string, ArrayBuffer>();
@@ -47,6 +50,7 @@ export class ChangeEncoder {
     };
     const tables = document as unknown as ModelTables;
     this.#tables = tables;
+    const defined = this.#defined;
 
     class BufferedSerializer extends Base {
       readonly #buffers: Map<string, ArrayBuffer>;
@@ -68,7 +72,7 @@ export class ChangeEncoder {
 
       override add_ref(obj: unknown, ref: Ref): void {
         super.add_ref(obj, ref);
-        tables._new_models.delete(obj as HasProps);
+        defined.set(obj as HasProps, tables._new_models.delete(obj as HasProps));
       }
 
       override _encode(obj: unknown): unknown {
@@ -111,9 +115,32 @@ export class ChangeEncoder {
     return this.#events.length == 0;
   }
 
+  /** Encodes one more event. One that cannot be encoded throws, and leaves no trace. */
   add(event: DocumentEvent): void {
     this.#serializer ??= this.#make_serializer(this.#buffers);
-    this.#events.push(this.#serializer.encode(event));
+    const { size } = this.#buffers;
+    this.#defined.clear();
+    try {
+      this.#events.push(this.#serializer.encode(event));
+    } catch (error) {
+      this.#undo(this.#serializer, size);
+      throw error;
+    } finally {
+      this.#defined.clear();
+    }
+  }
+
+  /** What the failed event has defined is not sent: later events must not refer to it. */
+  #undo(serializer: SerializerInternals, buffer_count: number): void {
+    for (const [model, was_new] of this.#defined) {
+      serializer._references?.delete(model);
+      if (was_new) {
+        this.#tables._new_models.add(model);
+      }
+    }
+    for (const name of [...this.#buffers.keys()].slice(buffer_count)) {
+      this.#buffers.delete(name);
+    }
   }
 
   take(): EncodedChanges {

@@ -14,6 +14,7 @@ export class Replica {
   readonly #bokeh: BokehRoot;
   readonly #encoder: ChangeEncoder;
   readonly #on_changes: (changes: EncodedChanges) => void;
+  readonly #on_error: (error: unknown) => void;
   #flush_scheduled = false;
   #disposed = false;
 
@@ -21,10 +22,17 @@ export class Replica {
    * Builds the document.
    *
    * @param on_changes is given what BokehJS itself changed, one call per task of the browser.
+   * @param on_error is given the error of a change that cannot be sent.
    */
-  constructor(bokeh: BokehRoot, state: DocumentState, on_changes: (changes: EncodedChanges) => void) {
+  constructor(
+    bokeh: BokehRoot,
+    state: DocumentState,
+    on_changes: (changes: EncodedChanges) => void,
+    on_error: (error: unknown) => void,
+  ) {
     this.#bokeh = bokeh;
     this.#on_changes = on_changes;
+    this.#on_error = on_error;
     this.session = state.session;
     this.revision = state.revision;
     const buffers = new Map(Object.entries(state.buffers).map(([id, data]) => [id, exact_buffer(data)] as const));
@@ -51,10 +59,6 @@ export class Replica {
     }
   }
 
-  get disposed(): boolean {
-    return this.#disposed;
-  }
-
   /** Applies one revision of Python's document. */
   apply(events: readonly unknown[], buffers: Map<string, ArrayBuffer>, revision: number): void {
     this.flush(); // what was changed here before belongs before
@@ -67,7 +71,7 @@ export class Replica {
     const events = "events" in event ? (event.events as DocumentEvent[]) : [event];
     for (const single of events) {
       if (single.sync) {
-        this.#encoder.add(single);
+        this.#encode(single);
       }
     }
     if (!this.#flush_scheduled && !this.#encoder.is_empty) {
@@ -78,6 +82,15 @@ export class Replica {
       });
     }
   };
+
+  #encode(event: DocumentEvent): void {
+    try {
+      this.#encoder.add(event);
+    } catch (error) {
+      // this runs inside of BokehJS's setter, and other events may follow: both have to go on
+      this.#on_error(error);
+    }
+  }
 
   /** Hands over what has been changed since the last time. */
   flush(): void {

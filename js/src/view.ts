@@ -83,24 +83,36 @@ export class DocumentView {
 
   /** Brings the view trees in step with the roots, one after the other. */
   #update(): void {
-    this.#work = this.#work.then(async () => {
-      if (this.#disposed) {
-        return;
+    // a step that failed must not keep later ones from running: the chain never rejects
+    this.#work = this.#work.then(() => this.#follow_roots()).catch((error: unknown) => this.#report(error));
+  }
+
+  async #follow_roots(): Promise<void> {
+    if (this.#disposed) {
+      return;
+    }
+    const shown = this.#shown_models();
+    for (const [model, tree] of [...this.#trees]) {
+      if (!shown.includes(model)) {
+        this.#trees.delete(model);
+        await this.#release(tree);
       }
-      const shown = this.#shown_models();
-      for (const [model, tree] of [...this.#trees]) {
-        if (!shown.includes(model)) {
-          this.#trees.delete(model);
-          await this.#release(tree);
-        }
+    }
+    for (const model of shown) {
+      if (!this.#trees.has(model) && !this.#disposed) {
+        await this.#show(model);
       }
-      for (const model of shown) {
-        if (!this.#trees.has(model) && !this.#disposed) {
-          await this.#show(model);
-        }
-      }
-      this.#update_width();
-    });
+    }
+    this.#update_width();
+  }
+
+  /** Never throws, whatever is made of the error. */
+  #report(error: unknown): void {
+    try {
+      this.#on_error(error);
+    } catch (failure) {
+      console.error("bokeh_widget could not report an error:", failure, error);
+    }
   }
 
   async #show(model: HasProps): Promise<void> {
@@ -120,10 +132,11 @@ export class DocumentView {
         view.build(place);
       }
     } catch (error) {
-      this.#on_error(error);
+      this.#report(error);
     }
   }
 
+  /** Removes one tree. The view of an extension may throw; the other trees are to go all the same. */
   async #release(tree: { view: Rendered | null; place: HTMLElement }): Promise<void> {
     const { view, place } = tree;
     tree.view = null;
@@ -131,9 +144,10 @@ export class DocumentView {
       if (view !== null) {
         await release_view(view);
       }
-    } finally {
-      place.remove();
+    } catch (error) {
+      this.#report(error);
     }
+    place.remove();
   }
 
   #update_width(): void {

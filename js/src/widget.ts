@@ -112,7 +112,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
     this.on("comm_live_update", this._on_comm_live_update, this);
     const { signal } = this._release;
     follow_kernel(this.widget_manager as unknown as KernelOwner, signal, () => this._disconnect());
-    window.addEventListener("pagehide", () => this.client.leave_page(), { signal });
+    follow_page(this.client, signal);
   }
 
   /** What keeps this page from showing the widget, or an empty string. */
@@ -201,6 +201,17 @@ function follow_kernel(owner: KernelOwner, signal: AbortSignal, on_gone: () => v
   };
   kernel.statusChanged.connect(on_status);
   signal.addEventListener("abort", () => kernel.statusChanged.disconnect(on_status), { once: true });
+}
+
+/** A page that goes may be kept by the browser, and come back as it was without being loaded again. */
+export function follow_page(client: Client, signal: AbortSignal): void {
+  window.addEventListener("pagehide", () => client.leave_page(), { signal });
+  const on_show = ({ persisted }: PageTransitionEvent): void => {
+    if (persisted) {
+      client.return_to_page();
+    }
+  };
+  window.addEventListener("pageshow", on_show, { signal });
 }
 
 export class BokehWidgetView extends DOMWidgetView {

@@ -1,5 +1,5 @@
 import { gunzipSync, gzipSync } from "node:zlib";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry } from "../src/bokehjs";
 import { BOKEH_VERSION, BUNDLES, make_model, required } from "./page";
 
@@ -63,6 +63,30 @@ describe("loading", () => {
     expect(a.documents === b.documents).toBe(false);
     expect(page_registry().versions()).toEqual([BOKEH_VERSION, "3.9.1"]);
   });
+
+  test.each([
+    ["3.9.3.dev2", "3.9.3-dev.2"],
+    ["3.9.0rc1", "3.9.0-rc.1"],
+    [`${BOKEH_VERSION}+4.gabc`, BOKEH_VERSION],
+  ])("takes Bokeh %s for BokehJS %s, and lists it by Python's name", async (python, javascript) => {
+    const kernel = new Kernel(python);
+    const source = new TextDecoder().decode(gunzipSync(BUNDLES.bundle("bokeh") as Uint8Array));
+    kernel.spoiled.set("bokeh", gzip(source.replaceAll(`"${BOKEH_VERSION}"`, `"${javascript}"`)));
+    const bokeh = await load_bokehjs(kernel, ["bokeh"]);
+    expect(bokeh.version).toBe(javascript);
+    expect(page_registry().versions()).toEqual([python]);
+
+    // the code of an ES module looks Bokeh up by the same name
+    const code = "export default () => Bokeh.version";
+    const callback = make_model(bokeh, "CustomJS", "callback", { code }) as unknown as {
+      _compile_module(): Promise<unknown>;
+    };
+    const create = vi.spyOn(URL, "createObjectURL");
+    await callback._compile_module().catch(() => undefined); // this environment imports no blob
+    const blob = required(create.mock.calls[0])[0] as Blob;
+    create.mockRestore();
+    expect(await blob.text()).toContain(`globalThis[Symbol.for("bokeh_widget")].bokeh("${python}"); ${code}`);
+  });
 });
 
 describe("what fails", () => {
@@ -85,7 +109,7 @@ describe("what fails", () => {
   test("BokehJS of another version than the kernel says", async () => {
     const kernel = new Kernel("3.9.77");
     await expect(load_bokehjs(kernel, ["bokeh"])).rejects.toThrow(
-      `BokehJS says that it is ${BOKEH_VERSION}, but Bokeh 3.9.77 is installed`,
+      `BokehJS says that it is ${BOKEH_VERSION}, but Bokeh 3.9.77 is imported in the kernel; restart the kernel, and`,
     );
   });
 

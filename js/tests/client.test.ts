@@ -131,12 +131,54 @@ describe("places", () => {
     expect(host.of_kind("gone").map(({ view }) => view)).toEqual([id]);
   });
 
+  test.each([
+    ["removed", (id: string) => client.remove_place(id)],
+    ["disposed", () => client.dispose()],
+    ["disconnected", () => client.disconnect("the kernel is gone")],
+  ])("that are %s while another one is built get no view", async (_what, end) => {
+    let ended: Promise<void> | undefined;
+    place.set_busy = (busy) => {
+      if (!busy) {
+        ended ??= end(second);
+      }
+    };
+    client.add_place(place);
+    const other = new FakePlace();
+    const second = client.add_place(other);
+    await until(() => expect(ended).toBeDefined());
+    await ended;
+    await client.dispose();
+    expect(other.element.childElementCount).toBe(0);
+    expect(other.busy).toBe(true); // nothing was built here
+    other.element.remove();
+  });
+
   test("say bye when their page unloads, if there are any", async () => {
     client.leave_page();
     expect(host.sent).toEqual([]);
     await shown();
     client.leave_page();
     expect(host.sent.map(({ message }) => message)).toEqual([{ kind: "bye", client: client.id }]);
+  });
+
+  test("say hi again when their page comes back, and ask for the document", async () => {
+    client.return_to_page();
+    expect(host.sent).toEqual([]);
+    const id = await shown();
+    const other = client.add_place(new FakePlace());
+    client.handle(patch(2, 5), []); // with a gap: the answer to this request is lost
+    host.sent.length = 0;
+    client.leave_page();
+    client.return_to_page();
+    expect(host.sent.map(({ message }) => message)).toEqual([
+      { kind: "bye", client: client.id },
+      { kind: "hi", client: client.id, view: id },
+      { kind: "hi", client: client.id, view: other },
+      { kind: "attach", client: client.id, session: null, revision: null, protocol: PROTOCOL_VERSION },
+    ]);
+    // of the revision that is shown: what the page changed while it was away is not in Python
+    send_document(0, { client: client.id });
+    await until(() => expect(slider()).toBe(8));
   });
 });
 
@@ -161,10 +203,21 @@ describe("documents", () => {
   test("of the revision that is shown change nothing", async () => {
     await shown();
     const before = replica()?.document;
-    send_document(0);
+    send_document(0, { client: client.id });
     client.handle(patch(1, 5), []);
     await at_revision(1);
     expect(replica()?.document === before).toBe(true);
+  });
+
+  test("for every client are built, though the revision is shown: update() chose other roots of it", async () => {
+    await shown();
+    const before = replica()?.document;
+    host.ids = ["button"];
+    send_document(0);
+    await until(() => expect(place.element.querySelectorAll(".bk-Slider").length).toBe(0));
+    await until(() => expect(place.element.querySelectorAll(".bk-Button").length).toBe(1));
+    expect(lists_only(bokeh, replica()?.document)).toBe(true);
+    expect(replica()?.document === before).toBe(false);
   });
 
   test("of another session replace the one that is shown", async () => {
@@ -402,6 +455,42 @@ describe("what fails", () => {
     send_document(1);
     await at_revision(1);
     expect(slider()).toBe(8);
+  });
+
+  test("a view that throws when it is removed is said, and the ones after it come and go", async () => {
+    await shown();
+    const fail_to_go = (): void => {
+      for (const view of replica()?.views ?? []) {
+        Object.assign(view as object, {
+          remove: () => {
+            throw new Error("I stay");
+          },
+        });
+      }
+    };
+    fail_to_go();
+    const late = { type: "object", name: "Button", id: "late", attributes: { label: "late" } };
+    client.handle(patch(1, 0, { events: [{ kind: "RootRemoved", model: { id: "slider" } }] }), []);
+    client.handle(patch(2, 0, { events: [{ kind: "RootAdded", model: late }] }), []);
+    const buttons = place.element.querySelectorAll(".bk-Button").length;
+    await until(() => expect(place.element.querySelectorAll(".bk-Button").length).toBe(buttons + 1));
+    expect(host.of_kind("error")).toMatchObject([{ context: "render", message: "I stay" }]);
+    expect(place.element.querySelectorAll(".bk-Slider").length).toBe(0);
+
+    fail_to_go();
+    const { document } = required(replica()) as { document: { views_manager?: unknown } };
+    await client.dispose();
+    expect(place.element.childElementCount).toBe(0);
+    expect(document.views_manager).toBeUndefined();
+  });
+
+  test("a change that cannot be sent is said, and the others are sent", async () => {
+    await shown();
+    required(required(bokeh.documents[0]).get_model_by_id("slider")).setv({ tags: [() => 0], value: 3 });
+    await until(() => expect(host.of_kind("patch").length).toBe(1));
+    expect(host.of_kind("patch")[0]?.events).toMatchObject([{ attr: "value", new: 3 }]);
+    expect(host.of_kind("error")).toMatchObject([{ context: "send a change" }]);
+    expect(place.notices[0]?.text).toContain("is not serializable");
   });
 
   test("a document is said, and a better one is shown", async () => {

@@ -5,11 +5,14 @@ import type { DocumentState } from "../src/protocol";
 import { Replica } from "../src/replica";
 import type { BokehRoot } from "../src/upstream";
 import { described_state, load, outcome } from "./golden";
-import { bokehjs, lists_only, required, value_of } from "./page";
+import { bokehjs, lists_only, make_model, required, value_of } from "./page";
 
 let bokeh: BokehRoot;
 let replica: Replica;
 let changes: EncodedChanges[];
+let errors: unknown[];
+
+const ignore = (): void => undefined;
 
 const model = (id: string): HasProps => required(replica.document.get_model_by_id(id));
 const changed = (id: string, attr: string, value: unknown) => ({
@@ -25,7 +28,13 @@ const task = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 beforeEach(async () => {
   bokeh = await bokehjs();
   changes = [];
-  replica = new Replica(bokeh, described_state(), (change) => changes.push(change));
+  errors = [];
+  replica = new Replica(
+    bokeh,
+    described_state(),
+    (change) => changes.push(change),
+    (error) => errors.push(error),
+  );
 });
 
 afterEach(() => {
@@ -48,7 +57,7 @@ describe("build", () => {
   ])("takes each buffer as %s too", (_name, convert) => {
     const state = described_state();
     const buffers = Object.entries(state.buffers).map(([id, view]) => [id, convert(view as Uint8Array<ArrayBuffer>)]);
-    const other = new Replica(bokeh, { ...state, buffers: Object.fromEntries(buffers) }, () => undefined);
+    const other = new Replica(bokeh, { ...state, buffers: Object.fromEntries(buffers) }, ignore, ignore);
     const { result } = load("kernel_document");
     expect(outcome(other.document, result)).toEqual(result);
     other.dispose();
@@ -62,7 +71,7 @@ describe("build", () => {
   ])("that fails for %s leaves nothing behind", (_what, spoil) => {
     const state: DocumentState = { ...described_state(), json: spoil(described_state().json) };
     expect(state.json).not.toBe(described_state().json);
-    expect(() => new Replica(bokeh, state, () => undefined)).toThrow();
+    expect(() => new Replica(bokeh, state, ignore, ignore)).toThrow();
     expect(lists_only(bokeh, replica.document)).toBe(true);
     expect(model("slider").document === replica.document).toBe(true);
   });
@@ -84,10 +93,11 @@ describe("patches of Python", () => {
 
   test("come after what was changed here before", () => {
     const seen: unknown[] = [];
-    const other = new Replica(bokeh, described_state(), ({ events }) => {
+    const see = ({ events }: EncodedChanges): void => {
       const slider = required(other.document.get_model_by_id("slider"));
       seen.push([events, value_of(slider, "value"), other.revision]);
-    });
+    };
+    const other = new Replica(bokeh, described_state(), see, ignore);
     required(other.document.get_model_by_id("slider")).setv({ value: 3 });
     expect(seen).toEqual([]);
     other.apply([changed("slider", "value", 7)], new Map(), 1);
@@ -135,6 +145,34 @@ describe("changes of the browser", () => {
     ]);
   });
 
+  test("that cannot be serialised are handed over as errors, the others as changes", async () => {
+    model("slider").setv({ tags: [() => 0], value: 3 });
+    model("slider").setv({ title: "t" });
+    await task();
+    expect(errors.map(String)).toEqual([expect.stringContaining("is not serializable")]);
+    expect(changes.map(({ events }) => events)).toEqual([
+      [changed("slider", "value", 3), changed("slider", "title", "t")],
+    ]);
+  });
+
+  test("that cannot be serialised leave their models unknown to Python, and send no bytes", async () => {
+    const fresh = make_model(bokeh, "Slider", "fresh", { start: 0, end: 1, value: 0, step: 1 });
+    model("slider").setv({ tags: [fresh, new Uint8Array(4), () => 0] });
+    model("slider").setv({ tags: [fresh] });
+    model("button").setv({ tags: [fresh] });
+    await task();
+    expect(errors.length).toBe(1);
+    expect(changes).toMatchObject([
+      {
+        events: [
+          changed("slider", "tags", [{ type: "object", name: "Slider", id: "fresh" }]),
+          changed("button", "tags", [{ id: "fresh" }]),
+        ],
+      },
+    ]);
+    expect(changes[0]?.buffers.size).toBe(0);
+  });
+
   test("that are not for Python stay here", async () => {
     model("slider").setv({ value: 3 }, { sync: false });
     replica.document.set_title("renamed", { sync: false });
@@ -150,7 +188,6 @@ describe("dispose", () => {
     slider.setv({ value: 3 });
     replica.dispose();
     expect(changes.map(({ events }) => events)).toEqual([[changed("slider", "value", 3)]]);
-    expect(replica.disposed).toBe(true);
     expect(lists_only(bokeh)).toBe(true);
     expect(document.roots()).toEqual([]);
     expect(document.all_models.size).toBe(0);
@@ -165,7 +202,7 @@ describe("dispose", () => {
   });
 
   test("leaves other documents alone", () => {
-    const other = new Replica(bokeh, described_state(), () => undefined);
+    const other = new Replica(bokeh, described_state(), ignore, ignore);
     replica.dispose();
     expect(lists_only(bokeh, other.document)).toBe(true);
     expect(outcome(other.document, load("kernel_document").result)).toEqual(load("kernel_document").result);

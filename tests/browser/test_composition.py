@@ -221,6 +221,27 @@ def test_interact_updates_a_document(lab: NotebookPage) -> None:
     assert lab.eval_in_kernel("plot.x_range.end") == 7
 
 
+def test_a_plot_that_a_callback_displays_stays_without_a_variable(lab: NotebookPage) -> None:
+    """What ``interact`` displays is held by no cell's run and no variable: by what is on the screen."""
+    lab.open(
+        [
+            SETUP + "import gc\n@ipywidgets.interact(end=ipywidgets.IntSlider(min=1, max=10, value=8))\n"
+            "def zoom(end):\n    display(BokehWidget(make(x_range=(0, end))))",
+        ]
+    )
+    lab.run(0)
+    expect(lab.output(0).locator(".bk-Figure")).to_have_count(1)
+    handle = lab.output(0).locator(".noUi-handle")
+    handle.focus()
+    handle.press("ArrowLeft")
+    wait_in_page(lab, f"{REPLICAS}.map(r => r.document.get_model_by_name('plot').x_range.end)", [7])
+    lab.exec_in_kernel("for _ in range(3): gc.collect()")
+    expect(lab.output(0).locator(".bk-Figure")).to_have_count(1)
+    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('plot').x_range.end = 5 }}")
+    found = "[w.roots[0].x_range.end for w in __import__('bokeh_widget').widget._widgets if w.state.value == 'shown']"
+    wait_in_kernel(lab, found, [5])
+
+
 def test_in_notebook7(notebook7: Notebook7Page) -> None:
     """The same front end in Notebook 7: in a box, hidden first, re-run and closed."""
     notebook7.open([SETUP + "box = ipywidgets.Tab([ipywidgets.Label('first'), w], titles=['one', 'two'])\nbox"])

@@ -35,7 +35,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     InteractiveShell.clear_instance()
     sys.excepthook = excepthook
     cells._pins.clear()
-    cells._running = None
+    cells._running.clear()
 
 
 def _run(shell: InteractiveShell, code: str, cell_id: str | None = None) -> None:
@@ -115,9 +115,6 @@ def test_no_cell_runs_after_a_cell(shell: InteractiveShell) -> None:
     _run(shell, "w = BokehWidget(Div())\nfrom bokeh_widget._cells import cells\nduring = cells.current_run", "a")
     assert isinstance(_get(shell, "during"), int)
     assert cells.current_run is None
-    widget = _get(shell, "w")
-    cells.pin(widget, opened=False)
-    assert not cells.is_pinned(widget)
 
 
 def test_what_a_cell_made_is_on_its_way_while_the_cell_runs(shell: InteractiveShell) -> None:
@@ -130,6 +127,29 @@ def test_cells_are_listened_to_once(shell: InteractiveShell) -> None:
     _run(shell, "for _ in range(3): BokehWidget(Div())", "a")
     registered = shell.events.callbacks["pre_run_cell"]
     assert len([callback for callback in registered if callback.__name__ == "_before"]) == 1
+
+
+def test_a_cell_that_runs_another_one_goes_on_afterwards(shell: InteractiveShell) -> None:
+    code = "get_ipython().run_cell('inner = 1', cell_id='inner')\nref = weakref.ref(show(Div()))"
+    _run(shell, code, "outer")
+    assert cells.current_run is None
+    gc.collect()
+    assert cells.is_pinned(_get(shell, "ref")())
+    _run(shell, "1", "outer")
+    gc.collect()
+    assert _get(shell, "ref")() is None
+
+
+def test_what_a_callback_displays_is_kept_without_a_variable(shell: InteractiveShell) -> None:
+    _run(shell, "def callback(): return weakref.ref(show(Div()))", "a")
+    ref = _get(shell, "callback")()  # no cell runs
+    gc.collect()
+    widget = ref()
+    assert cells.is_pinned(widget)
+    _run(shell, "1", "a")
+    assert cells.is_pinned(widget)
+    widget.close()
+    assert not cells.is_pinned(widget)
 
 
 def test_in_plain_python_nothing_is_pinned() -> None:

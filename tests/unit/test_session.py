@@ -32,6 +32,8 @@ class Recording:
     clients: tuple[str, ...] = ("c",)
     patches: list[Patch] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    handled: list[BaseException] = field(default_factory=list)
+    closed: bool = False
 
     def has_clients_beside(self, client: str) -> bool:
         return any(other != client for other in self.clients)
@@ -41,6 +43,12 @@ class Recording:
 
     def send_error(self, text: str) -> None:
         self.errors.append(text)
+
+    def handle_error(self, error: BaseException) -> None:
+        self.handled.append(error)
+
+    def close(self) -> None:
+        self.closed = True
 
     @property
     def kinds(self) -> list[list[str]]:

@@ -120,7 +120,7 @@ def test_states_and_reprs(page_of: Callable[..., Page]) -> None:
     assert widget.state is State.SHOWN
     session = widget.session
     session.close()
-    assert repr(widget) == "<BokehWidget, session closed>"
+    assert repr(widget) == "<BokehWidget closed>"
     assert repr(session) == f"<Session {session.id[:8]} closed>"
     widget.close()
     assert widget.state is State.CLOSED
