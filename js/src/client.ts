@@ -42,6 +42,8 @@ export interface Place {
 interface Entry {
   readonly place: Place;
   view: DocumentView | null;
+  /** A view that could not even be begun is not tried again for the same document. */
+  failed: boolean;
 }
 
 interface Waiting {
@@ -67,6 +69,8 @@ export class Client {
   #working: Promise<void> | null = null;
   readonly #pending = new PendingChanges();
   #seq = 0;
+  /** The changes up to this number were made to a replica that was replaced since. */
+  #replaced_seq = 0;
   #connected = true;
 
   constructor(host: Host) {
@@ -78,7 +82,7 @@ export class Client {
   /** Shows the document in one more place; the id is for {@link remove_place}. */
   add_place(place: Place): string {
     const id = crypto.randomUUID();
-    this.#places.set(id, { place, view: null });
+    this.#places.set(id, { place, view: null, failed: false });
     place.set_busy(true);
     this.#send({ kind: "hi", client: this.id, view: id });
     this.#attach();
@@ -278,7 +282,7 @@ export class Client {
     if (this.#places.size == 0 || !this.#connected) {
       return this.#replica !== null;
     }
-    const has_unbuilt = [...this.#places.values()].some(({ view }) => view === null);
+    const has_unbuilt = [...this.#places.values()].some(({ view, failed }) => view === null && !failed);
     return this.#waiting.length > 0 || this.#state_held !== null || (has_unbuilt && this.#replica !== null);
   }
 
@@ -341,6 +345,7 @@ export class Client {
     }
     for (const entry of this.#places.values()) {
       this.#let_go(entry);
+      entry.failed = false;
     }
     for (const view of this.#leaving.splice(0)) {
       await view.dispose();
@@ -348,6 +353,7 @@ export class Client {
     this.#dispose_replica();
     this.#asked = false;
     this.#pending.clear();
+    this.#replaced_seq = this.#seq;
     this.#replica = new Replica(
       bokeh,
       state,
@@ -367,11 +373,17 @@ export class Client {
     for (const [id, entry] of [...this.#places]) {
       // while another view was built this place may have gone, or all of them
       const is_wanted = (): boolean => this.#places.get(id) === entry && this.#connected && this.#replica === replica;
-      if (entry.view !== null || !is_wanted()) {
+      if (entry.view !== null || entry.failed || !is_wanted()) {
         continue;
       }
       const fail = (error: unknown): void => this.fail("render", error, entry.place);
-      entry.view = new DocumentView(bokeh, replica.document, entry.place.element, this.#host.root_ids(), fail);
+      try {
+        entry.view = new DocumentView(bokeh, replica.document, entry.place.element, this.#host.root_ids(), fail);
+      } catch (error) {
+        entry.failed = true;
+        fail(error);
+        continue;
+      }
       await entry.view.build();
       if (is_wanted()) {
         entry.place.set_busy(false);
@@ -402,7 +414,9 @@ export class Client {
       this.#ask_for_document();
       return;
     }
-    if (message.origin == this.id) {
+    if (message.origin == this.id && (message.seq ?? 0) <= this.#replaced_seq) {
+      this.#ask_for_document(); // Python has the change, and neither the document nor this message
+    } else if (message.origin == this.id) {
       replica.revision = message.revision;
       this.#pending.acknowledged(message.seq ?? 0);
     } else if (message.events === null) {

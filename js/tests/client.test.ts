@@ -361,6 +361,19 @@ describe("changes of the page", () => {
     expect(required(required(bokeh.documents[0]).get_model_by_id("slider"))).toMatchObject({ title: "from Python" });
   });
 
+  test("that a replaced document lacks are not lost: the document is asked for again", async () => {
+    await shown();
+    move(3); // number 2, on its way while the document below was encoded without it
+    await until(() => expect(host.of_kind("patch").length).toBe(1));
+    send_document(4, { client: null });
+    await at_revision(4);
+    expect(slider()).toBe(8);
+    host.sent.length = 0;
+    client.handle(patch(5, 3, { origin: client.id, seq: 2, events: null }), []);
+    await until(() => expect(asked()).toEqual([[null, null]]));
+    expect(replica()?.revision).toBe(4);
+  });
+
   test("of another client are applied", async () => {
     await shown();
     client.handle(patch(1, 4, { origin: "somebody", seq: 7 }), []);
