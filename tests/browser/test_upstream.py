@@ -81,7 +81,8 @@ def page_script(tmp_path_factory: pytest.TempPathFactory) -> str:
 class Playground:
     """Pages with BokehJS and the work-arounds, with those of ``skip`` left out."""
 
-    def __init__(self, browser: Browser, log: PageLog, script: str) -> None:
+    def __init__(self, browser: Browser, log: PageLog, script: str, static: Path | None = None) -> None:
+        self._static = static_dir() if static is None else static
         self._browser = browser
         self._log = log
         self._script = script
@@ -99,7 +100,7 @@ class Playground:
         page.route(f"{ORIGIN}/data", lambda route: route.fulfill(json={"x": [1], "y": [2]}))
         page.goto(ORIGIN)
         for name in bundles:
-            page.add_script_tag(path=static_dir() / f"{name}.min.js")
+            page.add_script_tag(path=self._static / f"{name}.min.js")
         page.evaluate("() => window.Bokeh.set_log_level('error')")
         page.add_script_tag(content=self._script)
         page.evaluate("skip => upstream.setup(skip)", list(skip))
@@ -338,20 +339,39 @@ def shared(one_page: Page) -> Iterator[Page]:
     one_page.evaluate("async () => { delete globalThis.handle; delete globalThis.late; await upstream.close_all() }")
 
 
-@pytest.mark.parametrize("roots", KINDS, ids=lambda roots: roots.__name__)
-def test_nothing_is_left_of_a_closed_document(shared: Page, roots: Roots) -> None:
+@pytest.fixture(scope="module")
+def oldest_page(browser: Browser, page_script: str, oldest_bokeh: Path) -> Iterator[Page]:
+    """Yield a page with the oldest BokehJS that is supported."""
+    log = PageLog()
+    pages = Playground(browser, log, page_script, oldest_bokeh / "bokeh" / "server" / "static" / "js")
+    yield pages.page()
+    pages.close()
+    log.check()
+
+
+def check_nothing_is_left(page: Page, roots: Roots) -> None:
     """Objects: none. Nodes and listeners: no more than after the first cycle, which loads what is loaded once."""
     text = document_json(roots())
-    shared.evaluate("text => upstream.cycle(text, 1)", text)
-    assert settle(shared) == NOTHING
-    before = dom_counters(shared)
-    shared.evaluate("([text, count]) => upstream.cycle(text, count)", [text, CYCLES])
-    assert settle(shared) == NOTHING
-    after = dom_counters(shared)
+    page.evaluate("text => upstream.cycle(text, 1)", text)
+    assert settle(page) == NOTHING
+    before = dom_counters(page)
+    page.evaluate("([text, count]) => upstream.cycle(text, count)", [text, CYCLES])
+    assert settle(page) == NOTHING
+    after = dom_counters(page)
     assert after.listeners == before.listeners
     if roots is not math:  # a formula is an SVG image: Chromium's image cache keeps some of their documents for a while
         assert after.nodes == before.nodes
-    assert shared.evaluate("() => Bokeh.documents.length") == 0
+    assert page.evaluate("() => Bokeh.documents.length") == 0
+
+
+@pytest.mark.parametrize("roots", KINDS, ids=lambda roots: roots.__name__)
+def test_nothing_is_left_of_a_closed_document(shared: Page, roots: Roots) -> None:
+    check_nothing_is_left(shared, roots)
+
+
+@pytest.mark.parametrize("roots", KINDS, ids=lambda roots: roots.__name__)
+def test_nothing_is_left_with_the_oldest_bokeh(oldest_page: Page, roots: Roots) -> None:
+    check_nothing_is_left(oldest_page, roots)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
