@@ -39,17 +39,8 @@ export class Replica {
     const { Document: DocumentClass } = bokeh.require("document") as {
       Document: { from_json(json: unknown, events: DocumentEvent[], buffers: unknown): Document };
     };
-    const known = new Set(bokeh.documents);
     const initial: DocumentEvent[] = [];
-    try {
-      this.document = DocumentClass.from_json(JSON.parse(state.json), initial, buffers);
-    } catch (error) {
-      // BokehJS lists a document before it has succeeded to build it
-      for (const half_built of bokeh.documents.filter((document) => !known.has(document))) {
-        release_document(bokeh, half_built);
-      }
-      throw error;
-    }
+    this.document = DocumentClass.from_json(JSON.parse(state.json), initial, buffers);
     this.#encoder = new ChangeEncoder(bokeh, this.document);
     this.#encoder.mark_known(initial.length == 0 ? null : state.json);
     this.document.on_change(this.#on_document_change, true);
