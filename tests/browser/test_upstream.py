@@ -336,6 +336,8 @@ def one_page(browser: Browser, page_script: str) -> Iterator[Page]:
 def shared(one_page: Page) -> Iterator[Page]:
     """Yield the page that tests share; each leaves it as empty as it was, even if it fails."""
     yield one_page
+    one_page.mouse.up()
+    one_page.mouse.move(0, 0)
     one_page.evaluate("async () => { delete globalThis.handle; delete globalThis.late; await upstream.close_all() }")
 
 
@@ -708,6 +710,16 @@ SCENARIOS: Final = (
             const handle = await upstream.open(text);
             upstream.view(handle).notify_about("text");
             await upstream.view(handle).ready;
+            await upstream.close(handle);
+        }""",
+        bundles=CORE,
+    ),
+    Scenario(
+        "event_bus",
+        plain,
+        """async text => {
+            const handle = await upstream.open(text);
+            globalThis.late = upstream.view(handle).canvas_view.events_el;
             await upstream.close(handle);
         }""",
         bundles=CORE,

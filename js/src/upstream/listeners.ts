@@ -120,3 +120,27 @@ export function open_menus(_state: State, view: ViewLike): void {
     }
   }
 }
+
+/**
+ * A canvas's event bus stops listening to the page where it listens to its own element, and never
+ * stops listening to its focus. The browser holds the element that captured the pointer until the
+ * pointer does something more, which after a close in the middle of a drag may be never; the
+ * element's listeners then hold the document.
+ *
+ * Upstream: no issue known.
+ */
+export function event_bus(_state: State, view: ViewLike): void {
+  const bus: unknown = property(view, "ui_event_bus");
+  const area: unknown = property(bus, "hit_area");
+  if (!(area instanceof Element)) {
+    return;
+  }
+  const handlers = { focus: "on_focus", blur: "on_blur", keydown: "on_key_down", keyup: "on_key_up" };
+  for (const [type, name] of Object.entries(handlers)) {
+    const handler: unknown = property(bus, name);
+    if (typeof handler == "function") {
+      area.removeEventListener(type, handler as EventListener);
+    }
+  }
+  area.remove(); // or it would hold the elements around it, too
+}

@@ -22,6 +22,7 @@ export type Cause =
   | "dialog_drag"
   | "dirty_signals"
   | "document_registry"
+  | "event_bus"
   | "event_callbacks"
   | "examiner"
   | "failed_build"
