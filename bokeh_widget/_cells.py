@@ -10,9 +10,12 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import defaultdict
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import _kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("bokeh_widget")
 
@@ -42,6 +45,11 @@ class _Cells:
         self._running: list[tuple[str, int]] = []
         self._runs = 0
         self._shell: weakref.ref[Any] | None = None
+        self._watchers: tuple[Callable[[], object], Callable[[], object]] | None = None
+
+    def watch(self, begins: Callable[[], object], ends: Callable[[], object]) -> None:
+        """Call ``begins`` when a cell begins, and ``ends`` when none runs any more; the last pair given counts."""
+        self._watchers = (begins, ends)
 
     def install(self) -> None:
         """Listen to the cells of the running shell; once per shell."""
@@ -64,10 +72,14 @@ class _Cells:
         self._runs += 1
         self._running.append((cell_id, self._runs))
         self.release(cell_id)
+        if self._watchers is not None:
+            self._watchers[0]()
 
     def _after(self, _result: object) -> None:
         if self._running:
             self._running.pop()
+        if not self._running and self._watchers is not None:
+            self._watchers[1]()
 
     @property
     def current_run(self) -> int | None:

@@ -18,15 +18,23 @@ from bokeh.core.serialization import (
     UnknownReferenceError,
 )
 from bokeh.core.types import ID
-from bokeh.document.events import DocumentPatchedEvent
+from bokeh.document.events import (
+    ColumnDataChangedEvent,
+    ColumnsPatchedEvent,
+    ColumnsStreamedEvent,
+    DocumentPatchedEvent,
+    ModelChangedEvent,
+)
 from bokeh.model import Model
+from bokeh.models.sources import ColumnarDataSource
 
+from . import _coalescing as waiting
 from ._protocol import short
 from ._validation import PatchChecker, refusal
 from .errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bokeh.document import Document
     from bokeh.document.models import DocumentModelManager
@@ -103,12 +111,94 @@ class _PatchSerializer(Serializer):
         return {"type": "bytes", "data": self._buffers[-1].ref}
 
 
+def change_of(event: DocumentPatchedEvent) -> waiting.Change:
+    """Give an event the form in which it waits to be sent.
+
+    Parameters
+    ----------
+    event : DocumentPatchedEvent
+        What Bokeh told of.
+
+    Returns
+    -------
+    Change
+        Streamed rows and patches are copies; other values are read when they are sent.
+    """
+    match event:
+        case ModelChangedEvent(attr="data", model=ColumnarDataSource()) | ColumnDataChangedEvent(cols=None):
+            return waiting.Whole(event.model, event.model.id)
+        case ModelChangedEvent():
+            return waiting.Keyed((event.model.id, event.attr), event)
+        case ColumnDataChangedEvent():
+            return waiting.Columns(event.model, event.model.id, list(event.cols or ()))
+        case ColumnsStreamedEvent():
+            return waiting.Stream(event.model, event.model.id, event.data, event.rollover)
+        case ColumnsPatchedEvent():
+            return waiting.Patch(event.model, event.model.id, event.patches)
+    return waiting.Discrete(event)
+
+
+def event_of(document: Document, change: waiting.Change) -> DocumentPatchedEvent:
+    """Give a change that has waited the form of an event of Bokeh again.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        The document that it is of.
+    change : Change
+        Of :func:`change_of`, perhaps joined with others.
+    """
+    match change:
+        case waiting.Whole():
+            return ColumnDataChangedEvent(document, change.source, "data")
+        case waiting.Columns():
+            return ColumnDataChangedEvent(document, change.source, "data", cols=change.columns)
+        case waiting.Stream():
+            return ColumnsStreamedEvent(document, change.source, "data", change.rows, change.rollover)
+        case waiting.Patch():
+            return ColumnsPatchedEvent(document, change.source, "data", change.patches)
+    event: DocumentPatchedEvent = change.payload
+    return event
+
+
+def encode_changes(
+    document: Document, changes: Sequence[waiting.Change]
+) -> tuple[PatchFrame, list[tuple[waiting.Change, Exception]]]:
+    """Encode what has waited into one frame.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        The document that all changes are of.
+    changes : sequence of Change
+        In the order in which they are to be applied.
+
+    Returns
+    -------
+    frame : PatchFrame
+        Of all changes that can be encoded.
+    failed : list of (Change, Exception)
+        The others, and why.
+    """
+    failed: list[tuple[waiting.Change, Exception]] = []
+    left = list(changes)
+    while True:
+        frame = PatchFrame(document)
+        for change in left:
+            try:
+                frame.add(event_of(document, change))
+            except Exception as error:  # noqa: BLE001  # values of the user may fail in any way
+                failed.append((change, error))
+                # what was encoded of it may be referred to later: begin again without it
+                left = [other for other in left if other is not change]
+                break
+        else:
+            return frame, failed
+
+
 @dataclass(slots=True)
 class PatchFrame:
-    """Events of one document, encoded one by one as they happen.
-
-    Each event is encoded at once since many refer to live data: a column that is replaced and
-    then streamed to would otherwise be sent with the streamed rows in it, twice.
+    """Events of one document, encoded one by one.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict
 
 from .errors import FrameTooLargeError, ProtocolError
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 """Rises when a page and a kernel of different releases can no longer talk."""
 
 DEFAULT_INBOUND_LIMIT_BYTES: Final = 256 * 2**20
@@ -45,6 +45,14 @@ class DocumentState(TypedDict):
     requires: list[str]
 
 
+class Transfer(TypedDict):
+    """How the buffers of a message came before it, in so many chunks, and the size of each buffer."""
+
+    id: str
+    count: int
+    sizes: list[int]
+
+
 class PatchMessage(TypedDict):
     """One step of the document from ``revision - 1`` to ``revision``.
 
@@ -58,20 +66,47 @@ class PatchMessage(TypedDict):
     origin: str | None
     seq: int | None
     events: list[Any] | None
+    packed: str | None
     buffers: list[str]
+    transfer: Transfer | None
     requires: list[str]
 
 
 class DocumentMessage(TypedDict):
-    """The whole document for one client, or for all of them if ``client`` is None."""
+    """The whole document for one client, or for all of them if ``client`` is None.
+
+    ``seq`` is the last patch of the client that the document contains.
+    """
 
     kind: Literal["document"]
     client: str | None
+    seq: int | None
     session: str
     revision: int
     json: str
+    packed: str | None
     buffers: list[str]
+    transfer: Transfer | None
     requires: list[str]
+
+
+class ChunkMessage(TypedDict):
+    """A part of the buffers of a message that is too large for one frame."""
+
+    kind: Literal["chunk"]
+    client: str | None
+    transfer: str
+    index: int
+    count: int
+    size: int
+
+
+class SyncMessage(TypedDict):
+    """The question to all clients where they are."""
+
+    kind: Literal["sync"]
+    session: str
+    revision: int
 
 
 class RefusedMessage(TypedDict):
@@ -91,10 +126,13 @@ class NoticeMessage(TypedDict):
     text: str
 
 
-KernelMessage: TypeAlias = PatchMessage | DocumentMessage | RefusedMessage | NoticeMessage
+KernelMessage: TypeAlias = PatchMessage | DocumentMessage | ChunkMessage | SyncMessage | RefusedMessage | NoticeMessage
 
 
 # --- from the page to Python ---------------------------------------------------------------
+
+# ``views`` are all views that the client has; ``tick`` is the number of the message among those that
+# speak of views, so that of two that change places the newer one counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +143,9 @@ class Attach:
     session: str | None
     revision: int | None
     protocol: int
+    seq: int
+    views: list[str]
+    tick: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +154,8 @@ class ViewShown:
 
     client: str
     view: str
+    views: list[str]
+    tick: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +164,19 @@ class ViewGone:
 
     client: str
     view: str
+    views: list[str]
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A client has applied everything up to ``revision``, and had the time to paint it."""
+
+    client: str
+    session: str
+    revision: int
+    views: list[str]
+    tick: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +184,7 @@ class ClientGone:
     """A page unloads, or the whole notebook was closed in it: nothing is to be unpinned."""
 
     client: str
+    tick: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +209,7 @@ class ClientError:
     stack: str
 
 
-ClientMessage: TypeAlias = Attach | ViewShown | ViewGone | ClientGone | ClientPatch | ClientError
+ClientMessage: TypeAlias = Attach | ViewShown | ViewGone | Acknowledgement | ClientGone | ClientPatch | ClientError
 
 
 def short(value: object) -> str:
@@ -175,6 +232,16 @@ def _field(
     return value
 
 
+def _views(content: Mapping[str, object]) -> list[str]:
+    views: list[object] = _field(content, "views", list)
+    if not all(isinstance(view, str) for view in views):
+        raise ProtocolError(
+            f"message {content.get('kind')!r} from the page: field 'views' must be a list of str, "
+            f"but got {short(views)}; {_REMEDY}"
+        )
+    return [str(view) for view in views]
+
+
 def _named_buffers(content: Mapping[str, object], buffers: Sequence[Buffer], limit_bytes: int) -> dict[str, bytes]:
     names: list[object] = _field(content, "buffers", list)
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
@@ -194,7 +261,7 @@ def _named_buffers(content: Mapping[str, object], buffers: Sequence[Buffer], lim
     return {str(name): bytes(buffer) for name, buffer in zip(names, buffers, strict=True)}
 
 
-def parse_client_message(
+def parse_client_message(  # noqa: PLR0911  # one for each kind
     content: object,
     buffers: Sequence[Buffer] = (),
     *,
@@ -226,23 +293,47 @@ def parse_client_message(
     if not isinstance(content, Mapping):
         raise ProtocolError(f"a message from the page must be an object, but got {short(content)}; {_REMEDY}")
     kind = content.get("kind")
-    if kind not in ("attach", "hi", "gone", "bye", "patch", "error"):
+    if kind not in ("attach", "hi", "gone", "ack", "bye", "patch", "error"):
         raise ProtocolError(f"unknown kind of message from the page: {short(kind)}; {_REMEDY}")
     client: str = _field(content, "client", str)
     match kind:
+        case "attach" if content.get("protocol") != PROTOCOL_VERSION:  # its other fields may be others
+            protocol = _field(content, "protocol", int)
+            return Attach(client=client, session=None, revision=None, protocol=protocol, seq=0, views=[], tick=0)
         case "attach":
             return Attach(
                 client=client,
                 session=_field(content, "session", (str, type(None))),
                 revision=_field(content, "revision", (int, type(None))),
                 protocol=_field(content, "protocol", int),
+                seq=_field(content, "seq", int),
+                views=_views(content),
+                tick=_field(content, "tick", int),
             )
         case "hi":
-            return ViewShown(client=client, view=_field(content, "view", str))
+            return ViewShown(
+                client=client,
+                view=_field(content, "view", str),
+                views=_views(content),
+                tick=_field(content, "tick", int),
+            )
         case "gone":
-            return ViewGone(client=client, view=_field(content, "view", str))
+            return ViewGone(
+                client=client,
+                view=_field(content, "view", str),
+                views=_views(content),
+                tick=_field(content, "tick", int),
+            )
+        case "ack":
+            return Acknowledgement(
+                client=client,
+                session=_field(content, "session", str),
+                revision=_field(content, "revision", int),
+                views=_views(content),
+                tick=_field(content, "tick", int),
+            )
         case "bye":
-            return ClientGone(client=client)
+            return ClientGone(client=client, tick=_field(content, "tick", int))
         case "patch":
             return ClientPatch(
                 client=client,

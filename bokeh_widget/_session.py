@@ -11,16 +11,17 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 
 from . import _bundles
 from ._callbacks import SessionCallbacks, restore_curdoc
-from ._codec import DecodedPatch, PatchFrame, apply_event, decode_patch, encode_document
+from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
+from ._flow import Connection, Flow, Patch, source_of
 from ._protocol import Buffer, ClientPatch, DocumentState
+from ._upstream import lock_column_data
 from .errors import InputTypeError, SessionClosedError
 
 if TYPE_CHECKING:
@@ -31,44 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("bokeh_widget")
 
 ErrorCallback = Callable[[BaseException], object]
-
-
-@dataclass(slots=True)
-class Patch:
-    """One revision of the document, ready to be sent."""
-
-    revision: int
-    events: list[Any]
-    buffers: dict[str, Buffer]
-    bundles: list[_bundles.Bundle] = field(default_factory=list)
-    origin: str | None = None
-    seq: int | None = None
-
-
-class Connection(Protocol):
-    """What a session sends to: one widget, whatever the number of its clients."""
-
-    pause_when_hidden: bool
-    """Whether the document may rest while this connection shows nothing."""
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether some page shows, or is about to show, the document."""
-
-    def has_clients_beside(self, client: str) -> bool:
-        """Whether another client than this one shows the document."""
-
-    def send_patch(self, patch: Patch) -> None:
-        """Send one revision to all clients."""
-
-    def send_error(self, text: str) -> None:
-        """Show an error of a callback where the document is shown."""
-
-    def handle_error(self, error: BaseException) -> None:
-        """Tell the callbacks that were given to the connection."""
-
-    def close(self) -> None:
-        """Free everything, since the session is closed."""
 
 
 class _FromPage:
@@ -102,15 +65,13 @@ class Session:
     def __init__(self, document: Document, *, owns_document: bool = False, loop: IOLoop | None = None) -> None:
         self.id: Final = uuid.uuid4().hex
         self.lock: Final = threading.RLock()
-        self.revision = 0
         self.last_error: BaseException | None = None
         self._document: Document | None = document
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
-        self._frame: PatchFrame | None = None
-        self._needed: list[_bundles.Bundle] = []
-        self._batch_depth = 0
+        self.flow: Final = Flow(document, lambda: list(self._connections), self.report_error, _weak_pump(self))
+        lock_column_data(_lock_of)
         document.callbacks.on_change_dispatch_to(self)
         _sessions[id(document)] = self
         self._callbacks = SessionCallbacks(self, loop)
@@ -139,6 +100,11 @@ class Session:
         if self._document is None:
             raise SessionClosedError("this session is closed; make a new BokehWidget to show the plot again")
         return self._document
+
+    @property
+    def revision(self) -> int:
+        """How many steps the document has taken since the session began."""
+        return self.flow.revision
 
     def _require_open(self) -> None:
         _ = self.document  # raises
@@ -199,7 +165,7 @@ class Session:
             if document is None:
                 return
             self._document = None
-            self._frame = None
+            self.flow.close()
             self._callbacks.close()
             connections = list(self._connections)
             self._connections.clear()
@@ -243,58 +209,23 @@ class Session:
         with self.lock:
             if self._document is None:
                 return
-            if not any(connection.is_shown for connection in list(self._connections)):
-                # whoever comes gets the whole document
-                self.revision += 1
-                return
-            if self._frame is None:
-                self._frame = PatchFrame(self._document)
-            try:
-                self._frame.add(event)
-            except Exception:
-                # the document has the change and no page can get it: pages see the gap and ask for the document
-                self._frame = None
-                self.revision += 1
-                raise
-            if isinstance(event, ModelChangedEvent):
-                self._needed += map(_bundles.component, _bundles.bundles_for_value(event.attr, event.new))
-            if self._batch_depth == 0:
-                self.flush()
+            self.flow.put(event)
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
         """Send all changes that are made inside as one patch."""
         with self.lock:
             self._require_open()
-            self._batch_depth += 1
+            self.flow.hold()
             try:
                 yield
             finally:
-                self._batch_depth -= 1
-                if self._batch_depth == 0:
-                    self.flush()
+                self.flow.release()
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what waits, whether the pages are ready or not."""
         with self.lock:
-            frame, self._frame = self._frame, None
-            if frame is None:
-                return
-            frame.seal()
-            self.revision += 1  # first: whatever fails below is a gap, which pages notice
-            bundles, self._needed = self._needed, []
-            if frame.created:
-                bundles = _bundles.required_bundles(frame.created) + bundles
-            patch = Patch(self.revision, frame.events, frame.buffers, bundles)
-            for connection in list(self._connections):
-                if connection.is_shown:
-                    self._send(connection, patch)
-
-    def _send(self, connection: Connection, patch: Patch) -> None:
-        try:
-            connection.send_patch(patch)
-        except Exception as error:  # noqa: BLE001  # the others get it all the same
-            self.report_error(error)
+            self.flow.flush()
 
     # --- changes made in a page ------------------------------------------------------------
 
@@ -318,24 +249,36 @@ class Session:
             decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
             if decoded.stale:
                 log.info("%d events of models that were removed meanwhile came too late", decoded.stale)
-            self.flush()  # what Python changed before goes first
-            self.revision += 1
+            self.flow.flush()  # what Python changed before goes first
+            conflicts = [
+                source
+                for event in decoded.events
+                if (source := source_of(event)) is not None
+                and self.flow.note_page_change(source, patch.revision, patch.client)
+            ]
+            self.flow.revision += 1
             bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
-            self._pass_on(patch, raw_buffers, bundles)
+            revision = self.flow.revision
+            # after the callbacks: the page then sends its next change when there is time for it
+            self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
             try:
                 invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
             except BaseException as error:  # an interrupt of the user
                 restore_curdoc(error)
                 raise
+            for source in conflicts:
+                self.flow.put_whole(source)
 
-    def _pass_on(self, patch: ClientPatch, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]) -> None:
+    def _pass_on(
+        self, patch: ClientPatch, revision: int, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]
+    ) -> None:
         for connection in list(self._connections):
             if connection.is_shown:
                 others = connection.has_clients_beside(patch.client)
-                self._send(
+                self.flow.send_to(
                     connection,
                     Patch(
-                        self.revision,
+                        revision,
                         patch.events if others else [],
                         raw_buffers if others else {},
                         bundles if others else [],
@@ -343,9 +286,12 @@ class Session:
                         seq=patch.seq,
                     ),
                 )
+        self.flow.sent_for(patch.client, revision)
 
     def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
-        with document.models.freeze():
+        # Bokeh walks over all models at the end of a freeze: worth it only where models come or go
+        changes_models = decoded.created or any(event["kind"].startswith("Root") for event in decoded.events)
+        with document.models.freeze() if changes_models else contextlib.nullcontext():
             for event in decoded.events:
                 try:
                     apply_event(document, event, setter=_FROM_PAGE)
@@ -394,6 +340,26 @@ class Session:
             connection.handle_error(error)
 
 
+def _weak_pump(session: Session) -> Callable[[], None]:
+    ref = weakref.ref(session)
+
+    def pump() -> None:
+        found = ref()
+        if found is not None:
+            try:
+                with found.lock:
+                    found.flow.pump()
+            except Exception as error:  # noqa: BLE001  # the revision that was not sent is a gap, which pages notice
+                found.report_error(error)
+
+    return pump
+
+
+def _lock_of(document: Document) -> threading.RLock | None:
+    session = session_of(document)
+    return None if session is None else session.lock
+
+
 def checked_error_callbacks(callbacks: Iterable[object]) -> list[ErrorCallback]:
     """Check what is given to ``on_error``.
 
@@ -432,3 +398,17 @@ def session_of(document: Document) -> Session | None:
 def all_sessions() -> list[Session]:
     """Give every open session of this process."""
     return list(_sessions.values())
+
+
+def cell_begins() -> None:
+    """Tell every session that a cell runs, and perhaps nothing of what pages say is read."""
+    for session in all_sessions():
+        with session.lock:
+            session.flow.block()
+
+
+def cell_ends() -> None:
+    """Tell every session that no cell runs any more: what waits is sent."""
+    for session in all_sessions():
+        with session.lock:
+            session.flow.unblock()

@@ -16,27 +16,36 @@ from ipywidgets import Layout, widget_serialization
 from . import _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
+from ._clients import Client, Clients
 from ._content import Content, resolve_content
 from ._protocol import (
     PROTOCOL_VERSION,
+    Acknowledgement,
     Attach,
     Buffer,
     ClientError,
     ClientGone,
     ClientPatch,
-    DocumentMessage,
     DocumentState,
     KernelMessage,
-    NoticeMessage,
-    PatchMessage,
-    RefusedMessage,
     ViewGone,
     ViewShown,
     parse_client_message,
 )
-from ._session import ErrorCallback, Patch, Session, call_all, checked_error_callbacks, session_of
+from ._session import (
+    ErrorCallback,
+    Session,
+    call_all,
+    cell_begins,
+    cell_ends,
+    checked_error_callbacks,
+    session_of,
+)
+from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
 from ._version import __version__
+from ._waker import waker
 from ._weak import CollectableDOMWidget
+from ._wire import Wire
 from .errors import BrowserError, InputTypeError, InputValueError, ProtocolError, SessionClosedError
 
 if TYPE_CHECKING:
@@ -46,6 +55,8 @@ if TYPE_CHECKING:
     from bokeh.document import Document
     from bokeh.model import Model
     from bokeh.models.ui import UIElement
+
+    from ._flow import Patch
 
 log = logging.getLogger("bokeh_widget")
 
@@ -81,13 +92,17 @@ class BokehWidget(CollectableDOMWidget):
         CSS of the widget's box, such as ``{"width": "50%"}``.
     pause_when_hidden : bool, default True
         Whether the document's periodic callbacks rest while no page shows it.
+    frame_limit_bytes : int, default 8 000 000
+        Largest binary part of one message, in bytes. What is larger is sent in several, which
+        pass proxies that limit the messages of a websocket.
 
     Raises
     ------
     InputTypeError
         If ``obj`` or an option is of a type that is not accepted.
     InputValueError
-        If models of different documents are mixed, or there is nothing to show.
+        If models of different documents are mixed, there is nothing to show, or the limit is
+        too small.
     CustomModelError
         If Bokeh cannot compile a custom model.
 
@@ -124,6 +139,7 @@ class BokehWidget(CollectableDOMWidget):
         theme: str | Theme | None = None,
         layout: Layout | dict[str, str] | None = None,
         pause_when_hidden: bool = True,
+        frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES,
     ) -> None:
         if layout is not None and not isinstance(layout, (Layout, dict)):
             raise InputTypeError(
@@ -132,14 +148,21 @@ class BokehWidget(CollectableDOMWidget):
         if not isinstance(pause_when_hidden, bool):
             raise InputTypeError(f"pause_when_hidden must be True or False, but got {pause_when_hidden!r:.80}")
         checked_theme = _checked_theme(theme)
-        cells.install()
+        wire = Wire(self._send_message, _checked_limit(frame_limit_bytes))
+        _follow_cells()
         content = resolve_content(obj)
         if checked_theme is not None:
             content.document.theme = checked_theme
         self.pause_when_hidden = pause_when_hidden
         self._theme = checked_theme
         self._error_callbacks: list[ErrorCallback] = []
-        self._clients: dict[str, set[str]] = {}
+        self._clients = Clients()
+        self._wire = wire
+        # the revision from which on every page whose comm was open then can follow, and the last one that was sent
+        self._followed_from: int | None = None
+        self._last_revision = 0
+        self._due = waker.alarm(_weak_call(self, BokehWidget._send_due))
+        self._is_due = False
         self._expected_in_run = cells.current_run
         self._state = State.CREATED
         self._cancel_unpin: Any = None
@@ -157,6 +180,9 @@ class BokehWidget(CollectableDOMWidget):
         if session is None:
             session = Session(content.document, owns_document=content.is_own, loop=_kernel.io_loop())
         session.connect(self)
+        if cells.current_run is not None:
+            with session.lock:
+                session.flow.block()
         return session
 
     def _leave_when_collected(self) -> None:
@@ -249,9 +275,14 @@ class BokehWidget(CollectableDOMWidget):
             self._leave.detach()
             self._leave_when_collected()
             old.disconnect(self)
+        for client in self._clients.present():
+            with old.lock:
+                old.flow.leave((self.model_id, client.id))
+            with new.lock:
+                new.flow.attach((self.model_id, client.id), state["revision"])
         if self.is_shown:
             self._bokehjs.provide(bundles)
-            self._send_state(state, None)
+            self._broadcast(state)
 
     def on_error(self, *callbacks: ErrorCallback) -> None:
         """Call ``callback(exception)`` for each error of a callback or of a page.
@@ -289,7 +320,11 @@ class BokehWidget(CollectableDOMWidget):
             self._cancel_unpin()
             self._cancel_unpin = None
         cells.unpin(self)
-        self._clients.clear()
+        self._due.cancel()
+        with self._session.lock:
+            for client in self._clients.present():
+                self._session.flow.leave((self.model_id, client.id))
+            self._clients.clear()
         self._leave.detach()
         _widgets.discard(self)
         try:
@@ -328,9 +363,14 @@ class BokehWidget(CollectableDOMWidget):
         cells.pin(self, opened=False)
         if run is None and not self._clients:
             self._unpin_later()  # no cell lets it go, if no page ever shows it
+        self._is_displayed = True
+        if self._is_due:
+            self._due.within(_DUE_MS)
         return super()._repr_mimebundle_(**kwargs)
 
     _shown_in_run: int | None = None
+    _is_displayed = False
+    _was_broadcast = False
 
     # --- towards the pages -----------------------------------------------------------------
 
@@ -345,12 +385,17 @@ class BokehWidget(CollectableDOMWidget):
             return True
         return self._expected_in_run is not None and self._expected_in_run == cells.current_run
 
+    @property
+    def has_clients(self) -> bool:
+        """Whether a page shows the widget by now."""
+        return len(self._clients) > 0
+
     def has_clients_beside(self, client: str) -> bool:
         """Tell whether another client than ``client`` shows the widget."""
-        return any(other != client for other in self._clients)
+        return self._clients.has_beside(client)
 
     def send_patch(self, patch: Patch) -> None:
-        """Send one revision of the document to every client, as one comm message.
+        """Send one revision of the document to every client.
 
         Parameters
         ----------
@@ -358,18 +403,22 @@ class BokehWidget(CollectableDOMWidget):
             The revision, encoded.
         """
         requires = self._bokehjs.provide(patch.bundles)
-        is_acknowledgement = patch.origin is not None and not patch.events
-        message = PatchMessage(
-            kind="patch",
-            session=self._session.id,
-            revision=patch.revision,
-            origin=patch.origin,
-            seq=patch.seq,
-            events=None if is_acknowledgement else patch.events,
-            buffers=list(patch.buffers),
-            requires=requires,
-        )
-        self._send_message(message, list(patch.buffers.values()))
+        if self._is_due:
+            return  # nobody has the document yet, and it will contain this
+        if patch.revision != self._last_revision + 1:
+            self._followed_from = patch.revision - 1
+        self._last_revision = patch.revision
+        self._wire.patch(patch, self._session.id, requires)
+
+    def send_sync(self, revision: int) -> None:
+        """Ask every client where it is.
+
+        Parameters
+        ----------
+        revision : int
+            Where the document is.
+        """
+        self._wire.sync(self._session.id, revision)
 
     def send_error(self, text: str) -> None:
         """Show an error under the plot.
@@ -379,10 +428,10 @@ class BokehWidget(CollectableDOMWidget):
         text : str
             A line for the user.
         """
-        self._send_message(NoticeMessage(kind="notice", level="error", text=text))
+        self._wire.notice(text)
 
-    def _send_message(self, message: KernelMessage, buffers: Sequence[Buffer] = ()) -> None:
-        self.send(message, list(buffers))
+    def _send_message(self, message: KernelMessage, buffers: list[Buffer]) -> None:
+        self.send(message, buffers)
 
     def _encode_state(self) -> DocumentState:
         state, bundles = self._session.encode_state()
@@ -390,35 +439,48 @@ class BokehWidget(CollectableDOMWidget):
         return state
 
     def _state_to_json(self) -> DocumentState | None:
-        """Give the state to ipywidgets; None if it cannot be had, since a reload asks all widgets in one loop."""
+        """Give the state to ipywidgets.
+
+        None if it is too large for one frame, or cannot be had: a reload asks all widgets in one loop.
+        """
         if self.comm is None:  # the widget is being made: the user gets the error
-            return self._encode_state()
+            state = self._encode_state()
+            self._is_due = not self._wire.fits(state)
+            self._followed_from = self._last_revision = state["revision"]
+            return None if self._is_due else state
         try:
-            return self._encode_state()
+            state = self._encode_state()
         except Exception as error:  # noqa: BLE001  # values of the user may fail in any way
             self._session.report_error(error)
             return None
+        if _kernel.is_running_cell() or self._wire.fits(state):
+            return state
+        self._was_broadcast = False  # a page begins that has not got it
+        return None
 
-    def _send_document(self, client: str | None) -> None:
+    def _send_due(self) -> None:
+        """Send the document that was too large to be sent with the comm, once something displays it."""
+        with self._session.lock:
+            if self._is_due and self._is_displayed and not self.closed:
+                self._send_document(None)
+
+    def _send_document(self, client: Client | None) -> None:
         try:
             state = self._encode_state()
         except Exception as error:  # noqa: BLE001
             self._session.report_error(error, show=False)
             self.send_error(f"the document cannot be shown: {type(error).__name__}: {error}")
             return
-        self._send_state(state, client)
+        if client is None:
+            self._broadcast(state)
+        else:
+            self._wire.document(state, client.id, max(0, client.seq))
 
-    def _send_state(self, state: DocumentState, client: str | None) -> None:
-        message = DocumentMessage(
-            kind="document",
-            client=client,
-            session=state["session"],
-            revision=state["revision"],
-            json=state["json"],
-            buffers=list(state["buffers"]),
-            requires=state["requires"],
-        )
-        self._send_message(message, list(state["buffers"].values()))
+    def _broadcast(self, state: DocumentState) -> None:
+        self._is_due = False
+        self._was_broadcast = True
+        self._followed_from = self._last_revision = state["revision"]
+        self._wire.document(state, None, None)
 
     # --- from the pages --------------------------------------------------------------------
 
@@ -430,28 +492,44 @@ class BokehWidget(CollectableDOMWidget):
             message = parse_client_message(content, buffers)
         except ProtocolError as error:
             self._session.report_error(error)
-            seq = content.get("seq") if isinstance(content, dict) else None
-            client = content.get("client") if isinstance(content, dict) else None
-            if isinstance(seq, int) and isinstance(client, str):
-                self._refuse(client, seq, error)
+            self._refuse_malformed(content, error)
             return
         with self._session.lock:
             match message:
                 case Attach():
                     self._on_attach(message)
-                case ViewShown():
-                    self._on_view_shown(message)
-                case ViewGone():
-                    self._on_view_gone(message)
+                case ViewShown() | ViewGone():
+                    self._see(message)
+                case Acknowledgement():
+                    self._on_acknowledgement(message)
                 case ClientGone():
-                    self._clients.pop(message.client, None)
-                    self._update_state()
+                    client = self._clients.get(message.client)
+                    if self._clients.see(client, message.tick, ()):
+                        self._session.flow.leave((self.model_id, client.id))
+                        self._update_state()
                 case ClientPatch():
                     self._on_patch(message, dict(zip(message.buffers, buffers, strict=True)))
                 case ClientError():
                     self._session.report_error(
                         BrowserError(message.message, context=message.context, stack=message.stack), show=False
                     )
+
+    def _see(self, message: Attach | ViewShown | ViewGone | Acknowledgement) -> Client:
+        """Take note of what a page says of its views."""
+        client = self._clients.get(message.client)
+        was_shown = client.is_present
+        if not self._clients.see(client, message.tick, message.views):
+            return client
+        if client.is_present:
+            if self._cancel_unpin is not None:
+                self._cancel_unpin()
+                self._cancel_unpin = None
+        else:
+            self._session.flow.leave((self.model_id, client.id))
+        self._update_state()
+        if was_shown and not self._clients:
+            self._unpin_later()
+        return client
 
     def _on_attach(self, message: Attach) -> None:
         if message.protocol != PROTOCOL_VERSION:
@@ -461,28 +539,36 @@ class BokehWidget(CollectableDOMWidget):
                 "the kernel, and reload the page."
             )
             return
-        self._clients.setdefault(message.client, set())
-        self._update_state()
-        if (message.session, message.revision) != (self._session.id, self._session.revision):
-            self._send_document(message.client)
+        client = self._see(message)
+        if not client.is_present:
+            return  # it has said since that it shows nothing
+        client.seq = max(client.seq, message.seq)
+        client.is_attached = True
+        asked_before, client.has_asked = client.has_asked, True
+        peer = (self.model_id, client.id)
+        current = self._session.revision
+        known = message.revision if message.session == self._session.id else None
+        if known == current:
+            self._session.flow.attach(peer, current)
+        elif self._is_on_its_way(known, asked_before=asked_before):
+            self._session.flow.attach(peer, current if known is None else known)
+            self.send_sync(current)
+        else:
+            self._send_document(client)
+            self._session.flow.attach(peer, self._session.revision)
 
-    def _on_view_shown(self, message: ViewShown) -> None:
-        if self._cancel_unpin is not None:
-            self._cancel_unpin()
-            self._cancel_unpin = None
-        self._clients.setdefault(message.client, set()).add(message.view)
-        self._update_state()
+    def _is_on_its_way(self, known: int | None, *, asked_before: bool) -> bool:
+        """Tell whether a page at revision ``known`` gets the rest by what was sent to its comm already."""
+        if self._followed_from is None or self._last_revision != self._session.revision:
+            return False
+        if known is None:
+            return self._was_broadcast and not asked_before
+        return self._followed_from <= known <= self._session.revision
 
-    def _on_view_gone(self, message: ViewGone) -> None:
-        views = self._clients.get(message.client)
-        if views is None:
-            return
-        views.discard(message.view)
-        if not views:
-            del self._clients[message.client]
-        self._update_state()
-        if not self._clients:
-            self._unpin_later()
+    def _on_acknowledgement(self, message: Acknowledgement) -> None:
+        client = self._see(message)
+        if client.is_present and message.session == self._session.id:
+            self._session.flow.acknowledge((self.model_id, client.id), message.revision)
 
     def _unpin_later(self) -> None:
         if self._cancel_unpin is None:
@@ -502,17 +588,55 @@ class BokehWidget(CollectableDOMWidget):
             self._state = State.HIDDEN
 
     def _on_patch(self, patch: ClientPatch, raw_buffers: dict[str, Buffer]) -> None:
+        client = self._clients.get(patch.client)
+        if client.seq < 0:
+            client.seq = patch.seq - 1  # a page that is not known yet
+        if patch.seq <= client.seq:  # it has come before, and the page does not know
+            if client.refusal is not None and client.refusal[0] == patch.seq:
+                self._wire.refused(client.id, *client.refusal)
+            else:
+                self.send_sync(self._session.revision)
+            return
+        if patch.seq > client.seq + 1:
+            log.debug("patch %d of a page came before patch %d, which it sends again", patch.seq, client.seq + 1)
+            return
+        client.seq = patch.seq
         if patch.session != self._session.id:
-            self._send_document(patch.client)  # it was made for a document that update() replaced
+            self._send_document(client)  # it was made for a document that update() replaced
             return
         try:
             self._session.apply(patch, raw_buffers)
         except ProtocolError as error:
-            self._refuse(patch.client, patch.seq, error)
+            client.refusal = (patch.seq, str(error))
+            self._wire.refused(client.id, patch.seq, str(error))
             self._session.report_error(error, show=False)
 
-    def _refuse(self, client: str, seq: int, error: ProtocolError) -> None:
-        self._send_message(RefusedMessage(kind="refused", client=client, seq=seq, message=str(error)))
+    def _refuse_malformed(self, content: object, error: ProtocolError) -> None:
+        seq = content.get("seq") if isinstance(content, dict) else None
+        client_id = content.get("client") if isinstance(content, dict) else None
+        if not isinstance(seq, int) or not isinstance(client_id, str):
+            return
+        client = self._clients.get(client_id)
+        if client.seq in (-1, seq - 1):
+            client.seq = seq
+            client.refusal = (seq, str(error))
+        self._wire.refused(client_id, seq, str(error))
+
+
+_DUE_MS: Final = 30.0
+"""A document that follows its comm waits for the message that displays it: so long in a cell that goes on running."""
+
+
+def _follow_cells() -> None:
+    cells.install()
+    cells.watch(cell_begins, _cell_ends)
+
+
+def _cell_ends() -> None:
+    for widget in list(_widgets):
+        if widget._is_due:  # noqa: SLF001  # our own class
+            widget._send_due()  # noqa: SLF001
+    cell_ends()
 
 
 def _weak_call(widget: BokehWidget, method: Any) -> Any:
@@ -545,6 +669,14 @@ def _checked_theme(theme: object) -> str | Theme | None:
     if theme not in built_in_themes:
         raise InputValueError(f"no theme is called {theme!r}; the built-in ones are {', '.join(built_in_themes)}")
     return theme
+
+
+def _checked_limit(limit_bytes: object) -> int:
+    if isinstance(limit_bytes, bool) or not isinstance(limit_bytes, int):
+        raise InputTypeError(f"frame_limit_bytes must be a whole number of bytes, but got {limit_bytes!r:.80}")
+    if limit_bytes < MIN_FRAME_LIMIT_BYTES:
+        raise InputValueError(f"frame_limit_bytes must be at least {MIN_FRAME_LIMIT_BYTES}, but got {limit_bytes}")
+    return limit_bytes
 
 
 def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> BokehWidget:

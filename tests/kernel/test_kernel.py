@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
+
+from bokeh_widget._protocol import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
     from tests.kernel.kernels import Kernel, Message, Run
 
 SLIDER: Final = "slider = Slider(start=0, end=10, value=1)\nw = BokehWidget(slider)\n"
+
+
+_ticks: Final = itertools.count(1)
+_seqs: Final[defaultdict[str, int]] = defaultdict(int)
 
 
 def _id(kernel: Kernel) -> str:
@@ -28,20 +36,35 @@ def _id(kernel: Kernel) -> str:
 def _show(kernel: Kernel, client: str = "page") -> str:
     """Play a page that displays the widget w; give the id of its comm."""
     comm_id = _id(kernel)
-    kernel.custom(comm_id, {"kind": "hi", "client": client, "view": "view"})
-    attach = {"kind": "attach", "client": client, "session": None, "revision": None, "protocol": 1}
+    views = {"client": client, "views": ["view"]}
+    kernel.custom(comm_id, {"kind": "hi", "view": "view", "tick": next(_ticks), **views})
+    asked = {"session": None, "revision": None, "protocol": PROTOCOL_VERSION, "seq": 0}
+    attach = {"kind": "attach", "tick": next(_ticks), **asked, **views}
     [document] = kernel.custom(comm_id, attach).customs("document")
     assert document.custom is not None
     assert document.custom["client"] == client
     return comm_id
 
 
+def _hide(kernel: Kernel, comm_id: str) -> None:
+    gone = {"kind": "gone", "client": "page", "view": "view", "views": [], "tick": next(_ticks)}
+    kernel.custom(comm_id, gone)
+
+
+def _acknowledge(kernel: Kernel, comm_id: str) -> None:
+    """Say that the page has everything."""
+    session, revision = kernel.value("[w.session.id, w.session.revision]")
+    views = {"client": "page", "views": ["view"], "tick": next(_ticks)}
+    kernel.custom(comm_id, {"kind": "ack", "session": session, "revision": revision, **views})
+
+
 def _patch(kernel: Kernel, comm_id: str, *events: Any, **buffers: bytes) -> Run:
+    _seqs[comm_id] += 1
     message = {
         "kind": "patch",
         "client": "page",
         "session": kernel.value("w.session.id"),
-        "seq": 1,
+        "seq": _seqs[comm_id],
         "revision": kernel.value("w.session.revision"),
         "events": list(events),
         "buffers": list(buffers),
@@ -212,7 +235,7 @@ def test_hidden_documents_rest(kernel: Kernel) -> None:
     )
     comm_id = _show(kernel)
     kernel.wait_value("len(seen) > 2", True)
-    kernel.custom(comm_id, {"kind": "gone", "client": "page", "view": "view"})
+    _hide(kernel, comm_id)
     kernel.ok("seen.clear()\nticks.clear()")
     kernel.wait_value("len(ticks) > 5", True)
     assert kernel.value("seen") == []
@@ -383,7 +406,7 @@ def test_a_widget_whose_last_view_went_is_let_go_after_its_time(kernel: Kernel) 
     comm_id = _show(kernel)
     kernel.ok("ref = weakref.ref(w)\ndel w", cell_id="b")
     assert kernel.value("[gc.collect() * 0, ref() is None]") == [0, False]
-    kernel.custom(comm_id, {"kind": "gone", "client": "page", "view": "view"})
+    _hide(kernel, comm_id)
     kernel.wait_value("[gc.collect() and False, ref() is None][1]", True)
     kernel.ok("bokeh_widget.widget.unused_session_lifetime_ms = lifetime")
 

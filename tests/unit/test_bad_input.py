@@ -266,7 +266,16 @@ FORM: dict[str, tuple[Any, str]] = {
         "'protocol' must be int, but got None",
     ),
     "revision is a string": (
-        {"kind": "attach", "client": "c", "session": None, "revision": "1", "protocol": 1},
+        {
+            "kind": "attach",
+            "client": "c",
+            "session": None,
+            "revision": "1",
+            "protocol": 2,
+            "seq": 0,
+            "views": [],
+            "tick": 1,
+        },
         "'revision' must be int or null, but got '1'",
     ),
     "revision is true": ({**_PATCH, "revision": True}, "'revision' must be int, but got True"),

@@ -16,6 +16,7 @@ from ipywidgets.widgets import widget as registry
 
 from bokeh_widget import BokehWidget, _bundles, _session, close_all, errors
 from bokeh_widget._callbacks import restore_curdoc
+from bokeh_widget._protocol import PROTOCOL_VERSION
 from bokeh_widget._session import Session, session_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ def plot() -> figure:
 
 
 def _attach(widget: BokehWidget, client: str = "c") -> None:
-    widget._handle_custom_msg(
-        {"kind": "attach", "client": client, "session": None, "revision": None, "protocol": 1}, []
-    )
+    asked = {"session": None, "revision": None, "protocol": PROTOCOL_VERSION, "seq": 0, "views": ["v"], "tick": 1}
+    widget._handle_custom_msg({"kind": "attach", "client": client, **asked}, [])
 
 
 @contextlib.contextmanager
@@ -128,15 +128,23 @@ def test_closing_the_session_closes_its_widgets() -> None:
     assert first.model_id not in registry._instances
 
 
-def test_what_cannot_be_encoded_is_a_gap_in_the_revisions(sent: list[dict[str, Any]]) -> None:
+def test_what_cannot_be_encoded_is_said_and_keeps_nothing_else_from_being_sent(sent: list[dict[str, Any]]) -> None:
     shown = plot()
     with BokehWidget(shown) as widget:
         _attach(widget)
         revision = widget.session.revision
         with refused_change():
             shown.tags = [object()]
-        shown.tags = []
-        assert [message["revision"] for message in sent if message["kind"] == "patch"] == [revision + 2]
+        seen: list[BaseException] = []
+        widget.on_error(seen.append)
+        with widget.session.batch():
+            shown.title.text = "sent"
+            shown.tags = [object()]
+            shown.name = "sent, too"
+        assert len(seen) == 1
+        patches = [message for message in sent if message["kind"] == "patch"]
+        assert [patch["revision"] for patch in patches] == [revision + 1]
+        assert [event["new"] for event in patches[0]["events"]] == ["sent", "sent, too"]
 
 
 def test_a_bundle_that_cannot_be_made_is_a_gap_in_the_revisions(

@@ -23,7 +23,9 @@ from bokeh_widget._bokehjs import BokehJSModel
 from bokeh_widget._codec import encode_document
 from bokeh_widget._protocol import (
     PROTOCOL_VERSION,
+    Acknowledgement,
     Attach,
+    ChunkMessage,
     ClientError,
     ClientGone,
     ClientPatch,
@@ -32,11 +34,13 @@ from bokeh_widget._protocol import (
     NoticeMessage,
     PatchMessage,
     RefusedMessage,
+    SyncMessage,
     ViewGone,
     ViewShown,
     parse_client_message,
 )
 from bokeh_widget._validation import PatchChecker
+from bokeh_widget._wire import Wire
 from tests.protocol.described import Described, described_document, named, outcome, plain
 from tests.protocol.frames import Frame, InvalidCase, frame_names, load, load_invalid
 
@@ -62,6 +66,8 @@ class Pages:
         self.widget = BokehWidget(self.described.document)
 
     def receive(self, content: Any, buffers: list[bytes] | None = None) -> None:
+        if content.get("kind") == "patch":  # all patches before it have been acknowledged
+            self.widget._clients.get(content["client"]).seq = content["seq"] - 1
         data = {"method": "custom", "content": content}
         self.widget.comm.handle_msg({"content": {"data": data}, "buffers": buffers or []})
 
@@ -74,6 +80,9 @@ class Pages:
                 "session": session,
                 "revision": revision,
                 "protocol": PROTOCOL_VERSION,
+                "seq": 0,
+                "views": ["view-1"],
+                "tick": 1,
             }
         )
 
@@ -97,6 +106,8 @@ class Pages:
 
     def normal(self, content: dict[str, Any], names: list[str]) -> dict[str, Any]:
         """Write a message as the files do: fixed names, and the JSON of a document as an object."""
+        if content.get("kind") == "chunk":
+            content = {**content, "transfer": "transfer-1"}
         if "json" in content:
             content = {**content, "json": {**json.loads(content["json"]), "version": "3.9.2"}}
         text = json.dumps(content, allow_nan=False).replace(f'"{self.widget.session.id}"', '"session-1"')
@@ -133,7 +144,7 @@ def _many_at_once(pages: Pages) -> None:
     d = pages.described
     with pages.widget.session.batch():
         _replace_columns(d)
-        d.source.stream({"x": [4.5], "n": [9], "label": ["r"]})
+        d.source.stream({"x": np.array([4.5]), "n": np.array([9], dtype=np.int32), "label": ["r"]})
         d.slider.value = 9
         d.document.title = "many"
 
@@ -143,11 +154,19 @@ def _pass_on(pages: Pages) -> None:
     pages.send(load("client_patch_model_changed_data"))
 
 
+def _send_in_chunks(pages: Pages) -> None:
+    # the limit of a user is larger: here the buffers alone are to be cut
+    message: Any = {**load("kernel_patch_columns_streamed").content}
+    x, n = np.array([0.0, 1.5, np.nan]), np.array([1, 2], dtype=np.int32)
+    Wire(pages.widget._send_message, frame_limit_bytes=24)._message(message, [x.data, n.data], client=None)
+
+
 def _described(change: Callable[[Described], object]) -> Callable[[Pages], None]:
     return lambda pages: (change(pages.described), None)[1]
 
 
 CHANGES: Final[dict[str, Callable[[Pages], None]]] = {
+    "kernel_chunk": _send_in_chunks,
     "kernel_document": lambda pages: pages.attach(revision=None),
     "kernel_notice": lambda pages: pages.widget.session.report_error(ValueError("the price must be positive")),
     "kernel_patch_acknowledgement": lambda pages: pages.send(load("client_patch_model_changed")),
@@ -166,6 +185,7 @@ CHANGES: Final[dict[str, Callable[[Pages], None]]] = {
     "kernel_patch_root_added": _described(lambda d: d.document.add_root(named(Div, "div", text="added"))),
     "kernel_patch_root_removed": _described(lambda d: d.document.remove_root(d.button)),
     "kernel_patch_title_changed": _described(lambda d: setattr(d.document, "title", "renamed")),
+    "kernel_sync": lambda pages: (setattr(pages.described.slider, "value", 7), pages.widget.send_sync(1))[1],
     "kernel_refused": lambda pages: pages.receive(
         {
             "kind": "patch",
@@ -192,7 +212,8 @@ def test_the_kernel_sends_exactly_the_golden_frame(pages: Pages, name: str) -> N
 
     CHANGES[name](pages)
 
-    [(content, buffers)] = pages.messages(frame.content["kind"])
+    (content, buffers), *others = pages.messages(frame.content["kind"])
+    assert [other["index"] for other, _ in others] == ([1] if name == "kernel_chunk" else [])
     assert pages.normal(content, content.get("buffers", [])) == frame.content
     assert [bytes(buffer) for buffer in buffers] == list(frame.buffers.values())
     assert outcome(pages.described.document, frame.result) == frame.result
@@ -317,11 +338,14 @@ def _without_buffer_names(text: str) -> Any:
 DOCUMENTED: Final = {
     "kernel: `patch`": PatchMessage.__annotations__,
     "kernel: `document`": DocumentMessage.__annotations__,
+    "kernel: `chunk`": ChunkMessage.__annotations__,
+    "kernel: `sync`": SyncMessage.__annotations__,
     "kernel: `refused`": RefusedMessage.__annotations__,
     "kernel: `notice`": NoticeMessage.__annotations__,
     "client: `attach`": Attach.__annotations__,
     "client: `hi`": ViewShown.__annotations__,
     "client: `gone`": ViewGone.__annotations__,
+    "client: `ack`": Acknowledgement.__annotations__,
     "client: `bye`": ClientGone.__annotations__,
     "client: `patch`": ClientPatch.__annotations__,
     "client: `error`": ClientError.__annotations__,

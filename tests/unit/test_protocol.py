@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from bokeh_widget._protocol import (
+    Acknowledgement,
     Attach,
     ClientError,
     ClientGone,
@@ -21,18 +22,23 @@ from bokeh_widget._protocol import (
 )
 from bokeh_widget.errors import ProtocolError
 
+VIEWS: dict[str, Any] = {"views": ["v", "w"], "tick": 4}
 GOOD: list[tuple[dict[str, Any], Any]] = [
     (
-        {"kind": "attach", "client": "c", "session": None, "revision": None, "protocol": 1},
-        Attach(client="c", session=None, revision=None, protocol=1),
+        {"kind": "attach", "client": "c", "session": None, "revision": None, "protocol": 2, "seq": 0, **VIEWS},
+        Attach(client="c", session=None, revision=None, protocol=2, seq=0, views=["v", "w"], tick=4),
     ),
     (
-        {"kind": "attach", "client": "c", "session": "s", "revision": 3, "protocol": 1},
-        Attach(client="c", session="s", revision=3, protocol=1),
+        {"kind": "attach", "client": "c", "session": "s", "revision": 3, "protocol": 2, "seq": 7, **VIEWS},
+        Attach(client="c", session="s", revision=3, protocol=2, seq=7, views=["v", "w"], tick=4),
     ),
-    ({"kind": "hi", "client": "c", "view": "v"}, ViewShown("c", "v")),
-    ({"kind": "gone", "client": "c", "view": "v"}, ViewGone("c", "v")),
-    ({"kind": "bye", "client": "c"}, ClientGone("c")),
+    ({"kind": "hi", "client": "c", "view": "v", **VIEWS}, ViewShown("c", "v", ["v", "w"], 4)),
+    ({"kind": "gone", "client": "c", "view": "v", **VIEWS}, ViewGone("c", "v", ["v", "w"], 4)),
+    (
+        {"kind": "ack", "client": "c", "session": "s", "revision": 5, **VIEWS},
+        Acknowledgement("c", "s", 5, ["v", "w"], 4),
+    ),
+    ({"kind": "bye", "client": "c", "tick": 4}, ClientGone("c", 4)),
     (
         {"kind": "patch", "client": "c", "session": "s", "seq": 1, "revision": 2, "events": [{}], "buffers": []},
         ClientPatch("c", "s", 1, 2, [{}], {}),
@@ -73,11 +79,13 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=10,
 )
-_FIELDS = st.sampled_from(["client", "view", "session", "revision", "protocol", "seq", "events", "buffers", "message"])
+_FIELDS = st.sampled_from(
+    ["client", "view", "session", "revision", "protocol", "seq", "events", "buffers", "message", "tick"]
+)
 
 
 @hypothesis.given(
-    kind=st.sampled_from(["attach", "hi", "gone", "bye", "patch", "error", "x"]) | _JSON,
+    kind=st.sampled_from(["attach", "hi", "gone", "ack", "bye", "patch", "error", "x"]) | _JSON,
     fields=st.dictionaries(_FIELDS, _JSON | st.just("c")),
 )
 def test_any_object_is_parsed_or_refused(kind: Any, fields: dict[str, Any]) -> None:

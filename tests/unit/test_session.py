@@ -16,11 +16,13 @@ from bokeh.models import Button, ColumnDataSource, Div, Slider
 
 from bokeh_widget import Session
 from bokeh_widget._protocol import ClientPatch
-from bokeh_widget._session import Patch, all_sessions, session_of
+from bokeh_widget._session import all_sessions, session_of
 from bokeh_widget.errors import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bokeh_widget._flow import Patch
 
 
 @dataclass(eq=False)
@@ -34,6 +36,15 @@ class Recording:
     errors: list[str] = field(default_factory=list)
     handled: list[BaseException] = field(default_factory=list)
     closed: bool = False
+    model_id: str = "model"
+    syncs: list[int] = field(default_factory=list)
+
+    @property
+    def has_clients(self) -> bool:
+        return bool(self.clients)
+
+    def send_sync(self, revision: int) -> None:
+        self.syncs.append(revision)
 
     def has_clients_beside(self, client: str) -> bool:
         return any(other != client for other in self.clients)
@@ -112,7 +123,8 @@ def test_a_batch_is_one_revision(session: Session, connection: Recording, slider
             slider.value = 3
         assert connection.patches == []
         session.document.title = "title"
-    assert connection.kinds == [["ModelChanged", "ModelChanged", "TitleChanged"]]
+    assert connection.kinds == [["ModelChanged", "TitleChanged"]]
+    assert connection.patches[0].events[0]["new"] == 3
     assert session.revision == 1
 
 

@@ -133,7 +133,7 @@ def test_views_and_clients_are_counted(page_of: Callable[..., Page]) -> None:
     one.show("second view")
     one.hide("view")
     one.hide("unknown view")
-    two.send({"kind": "bye", "client": "two"})
+    two.leave()
     assert widget.state is State.SHOWN
     one.hide("second view")
     assert widget.state is State.HIDDEN
@@ -249,16 +249,23 @@ def _copy(widget: BokehWidget, wire: Wire) -> Document:
 
 
 def test_attach_with_the_current_revision_is_answered_with_nothing(wire: Wire) -> None:
-    widget = BokehWidget(div := Div())
-    attach = {"kind": "attach", "client": "c", "session": widget.session.id, "revision": 0, "protocol": 1}
+    widget = BokehWidget(Div())
     from tests.unit.wires import Page
 
-    page = Page(widget, wire)
-    page.send(attach)
+    page = Page(widget, wire, views=["view"])
+    page.attach(widget.session.id, 0)
     assert len(wire.of(widget)) == 1
-    div.text = "new"
-    page.send(attach)
+    widget.document.title = "new"
+    assert [sent.content["kind"] for sent in wire.customs(widget)] == ["patch"]
+    page.attach(widget.session.id, 0)  # it was sent to its comm, and is on its way
+    assert [sent.content["kind"] for sent in wire.customs(widget)] == ["patch", "sync"]
+    page.attach(None, None)
     assert [sent.content["revision"] for sent in page.documents] == [1]
+    page.hide()
+    widget.document.title = "nobody is told"
+    page.views = ["view"]
+    page.attach(widget.session.id, 1)
+    assert [sent.content["revision"] for sent in page.documents] == [1, 2]
 
 
 def test_attach_with_another_protocol_says_what_to_do(wire: Wire) -> None:
@@ -334,13 +341,14 @@ def test_messages_that_come_after_the_end_are_ignored(
     page = page_of(widget)
     comm = widget.comm
     late = page.patch_message([{"kind": "ModelChanged", "model": div.ref, "attr": "text", "new": "late"}])
-    attach = {"kind": "attach", "client": "page", "session": None, "revision": None, "protocol": 1}
+    views = {"views": [], "tick": 9}
+    attach = {"kind": "attach", "client": "page", "session": None, "revision": None, "protocol": 2, "seq": 0, **views}
     (widget if how == "widget" else widget.session).close()
     wire.messages.clear()
     warnings: list[tuple[Any, ...]] = []
     # ipywidgets catches what a handler raises and only logs it
     monkeypatch.setattr(widget.log, "warning", lambda *args, **_options: warnings.append(args))
-    for content in (late, attach, {"kind": "gone", "client": "page", "view": "view"}):
+    for content in (late, attach, {"kind": "gone", "client": "page", "view": "view", **views}):
         comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
     assert wire.messages == []
     assert warnings == []

@@ -20,6 +20,7 @@ from bokeh.protocol.messages.pull_doc_reply import pull_doc_reply
 from comm.base_comm import BaseComm
 
 from bokeh_widget._codec import EncodedDocument, PatchFrame, apply_event, decode_patch
+from bokeh_widget._protocol import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +96,8 @@ class Page:
     wire: Wire
     client: str = "page"
     seq: int = 0
+    tick: int = 0
+    views: list[str] = field(default_factory=list)
 
     def send(self, content: object, buffers: Sequence[bytes] = ()) -> None:
         """Bring one custom message to the widget as ipywidgets does."""
@@ -104,8 +107,9 @@ class Page:
 
     def show(self, view: str = "view") -> None:
         """Display the widget: a view, and a replica of the document."""
-        self.send({"kind": "hi", "client": self.client, "view": view})
-        self.send({"kind": "attach", "client": self.client, "session": None, "revision": None, "protocol": 1})
+        self.views.append(view)
+        self.presence("hi", view=view)
+        self.attach()
         self.first = next(m for m in reversed(self.documents) if m.content["client"] == self.client)
 
     @property
@@ -119,9 +123,31 @@ class Page:
         named = dict(zip(self.first.content["buffers"], self.first.buffers, strict=True))
         return document_of(EncodedDocument(self.first.content["json"], named))
 
+    def presence(self, kind: str, **fields: Any) -> None:
+        """Send a message that says which views there are."""
+        self.tick += 1
+        self.send({"kind": kind, "client": self.client, "views": list(self.views), "tick": self.tick, **fields})
+
+    def attach(self, session: str | None = None, revision: int | None = None) -> None:
+        """Ask for the document, or say which one is there."""
+        asked = {"session": session, "revision": revision, "protocol": PROTOCOL_VERSION, "seq": 0}
+        self.presence("attach", **asked)
+
+    def acknowledge(self, revision: int | None = None) -> None:
+        """Say that everything up to a revision is painted; by default up to the last that was sent."""
+        if revision is None:
+            revision = max(m.content["revision"] for m in self.wire.customs(self.widget) if "revision" in m.content)
+        self.presence("ack", session=self.widget.session.id, revision=revision)
+
+    def leave(self) -> None:
+        """Unload the page."""
+        self.tick += 1
+        self.send({"kind": "bye", "client": self.client, "tick": self.tick})
+
     def hide(self, view: str = "view") -> None:
         """Remove a view."""
-        self.send({"kind": "gone", "client": self.client, "view": view})
+        self.views = [other for other in self.views if other != view]
+        self.presence("gone", view=view)
 
     def patch_message(self, events: object, buffers: Sequence[str] = ()) -> dict[str, Any]:
         """Make a patch message of some event representations."""

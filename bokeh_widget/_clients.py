@@ -1,0 +1,94 @@
+"""What a widget knows of the pages that show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_MAX_ABSENT: Final = 64
+"""Clients without views that are remembered: a page that comes back goes on counting where it was."""
+
+
+@dataclass(slots=True)
+class Client:
+    """One page.
+
+    Attributes
+    ----------
+    views : set of str
+        Its views, by id.
+    is_attached : bool
+        Whether it has, or gets, a replica.
+    tick : int
+        Number of the newest message in which it spoke of its views.
+    seq : int
+        Its last patch that was applied or refused; those up to it are duplicates. -1 as long as it is not known.
+    refusal : tuple of (int, str) or None
+        The last patch that was refused, and why: said again if the page asks again.
+    """
+
+    id: str
+    views: set[str] = field(default_factory=set)
+    is_attached: bool = False
+    tick: int = 0
+    seq: int = -1
+    refusal: tuple[int, str] | None = None
+    has_asked: bool = False
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the page shows the widget."""
+        return bool(self.views)
+
+
+class Clients:
+    """The clients of one widget. Messages of one of them may come twice, late, or never."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Client] = {}
+
+    def __len__(self) -> int:
+        """Count the pages that show the widget."""
+        return sum(client.is_present for client in self._clients.values())
+
+    def present(self) -> list[Client]:
+        """Give the pages that show the widget."""
+        return [client for client in self._clients.values() if client.is_present]
+
+    def get(self, client_id: str) -> Client:
+        """Give a client, remembered from now on."""
+        client = self._clients.get(client_id)
+        if client is None:
+            absent = [known.id for known in self._clients.values() if not known.is_present]
+            for forgotten in absent[: max(0, len(absent) - _MAX_ABSENT)]:
+                del self._clients[forgotten]
+            client = self._clients[client_id] = Client(client_id)
+        return client
+
+    def has_beside(self, client_id: str) -> bool:
+        """Tell whether another page shows the widget."""
+        return any(client.is_present and client.id != client_id for client in self._clients.values())
+
+    @staticmethod
+    def see(client: Client, tick: int, views: Collection[str]) -> bool:
+        """Take note of all the views that a page has.
+
+        Returns
+        -------
+        bool
+            False if the page has said something newer before.
+        """
+        if tick <= client.tick:
+            return False
+        client.tick = tick
+        client.views = set(views)
+        if not views:
+            client.is_attached = False
+        return True
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._clients.clear()

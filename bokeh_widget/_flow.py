@@ -1,0 +1,324 @@
+"""What a session sends to its pages: which changes wait, when they go out, and under which revision.
+
+The rules are pure and elsewhere: :mod:`._coalescing` joins what waits, :mod:`._outbox` says when to send. This module
+applies them to one document and to the connections of its session. Everything here is done under the session's lock.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+from bokeh.document.events import ModelChangedEvent
+
+from . import _bundles
+from ._coalescing import Coalescer, Discrete, Keyed, Whole
+from ._codec import change_of, encode_changes
+from ._outbox import Outbox
+from ._waker import waker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bokeh.document import Document
+    from bokeh.document.events import DocumentPatchedEvent
+
+    from ._protocol import Buffer
+
+Peer: TypeAlias = tuple[str, str | None]
+"""Model id of a connection, and one of its clients; None for a page that is expected and has not come yet."""
+
+_SHORTEST_WAIT_MS: Final = 4.0
+
+
+@dataclass(slots=True)
+class Patch:
+    """One revision of the document, ready to be sent."""
+
+    revision: int
+    events: list[Any]
+    buffers: dict[str, Buffer]
+    bundles: list[_bundles.Bundle] = field(default_factory=list)
+    origin: str | None = None
+    seq: int | None = None
+
+
+class Connection(Protocol):
+    """What a session sends to: one widget, whatever the number of its clients."""
+
+    pause_when_hidden: bool
+    """Whether the document may rest while this connection shows nothing."""
+
+    @property
+    def model_id(self) -> str:
+        """Tells the connection from others."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether some page shows, or is about to show, the document."""
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether a page shows the document by now."""
+
+    def has_clients_beside(self, client: str) -> bool:
+        """Whether another client than this one shows the document."""
+
+    def send_patch(self, patch: Patch) -> None:
+        """Send one revision to all clients."""
+
+    def send_sync(self, revision: int) -> None:
+        """Ask all clients where they are."""
+
+    def send_error(self, text: str) -> None:
+        """Show an error of a callback where the document is shown."""
+
+    def handle_error(self, error: BaseException) -> None:
+        """Tell the callbacks that were given to the connection."""
+
+    def close(self) -> None:
+        """Free everything, since the session is closed."""
+
+
+def now_ms() -> float:
+    """Give the time of the clock that all sessions use."""
+    return time.monotonic() * 1000
+
+
+class Flow:
+    """Sends the changes of one document.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        The document.
+    connections : callable
+        Gives the connections of the session.
+    report : callable
+        Told of what cannot be sent.
+    pump : callable
+        Calls :meth:`pump` under the lock of the session, from the thread of the clock; it must not hold the session.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        connections: Callable[[], Iterable[Connection]],
+        report: Callable[[Exception], None],
+        pump: Callable[[], None],
+    ) -> None:
+        self.revision = 0
+        self.frames_sent = 0
+        self.reminders_sent = 0
+        self.changes: Coalescer = Coalescer()
+        self.outbox: Outbox[Peer] = Outbox()
+        self._document: Document | None = document
+        self._connections = connections
+        self._report = report
+        self._alarm = waker.alarm(pump)
+        self._depth = 0
+        self._held_back: list[Callable[[], None]] = []
+        # who changed the data of a source last, and with which revision
+        self._data_changes: weakref.WeakKeyDictionary[Any, tuple[int, str | None]] = weakref.WeakKeyDictionary()
+
+    def close(self) -> None:
+        """Forget what waits, and everybody; nothing is sent from here on."""
+        self._alarm.cancel()
+        self.changes.clear()
+        self.outbox = Outbox()
+        self._held_back.clear()
+        self._data_changes.clear()
+        self._document = None
+        self._connections = tuple
+        self._report = _ignore
+
+    # --- what waits ------------------------------------------------------------------------
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a batch is open."""
+        return self._depth > 0
+
+    def hold(self) -> None:
+        """Let everything wait until :meth:`release`."""
+        self._depth += 1
+
+    def release(self) -> None:
+        """Send what waits, if this was the outermost :meth:`hold`."""
+        self._depth -= 1
+        if self._depth == 0:
+            self._send_held_back()
+            self.pump()
+
+    def put(self, event: DocumentPatchedEvent) -> None:
+        """Take in one change that was made in Python.
+
+        Raises
+        ------
+        Exception
+            If just this change is sent, and cannot be encoded.
+        """
+        if not any(connection.is_shown for connection in self._connections()):
+            # whoever comes gets the whole document
+            self.changes.clear()
+            self.revision += 1
+            return
+        change = change_of(event)
+        if not isinstance(change, (Keyed, Discrete)):
+            self._data_changes[change.source] = (self.revision + 1, None)
+        self.changes.put(change)
+        if self._depth == 0:
+            self.pump(event)
+
+    def note_page_change(self, model: Any, revision: int, client: str) -> bool:
+        """Take note that a page changes the data of a source.
+
+        Parameters
+        ----------
+        model : Model
+            The source.
+        revision : int
+            Of the replica in which the change was made.
+        client : str
+            Whose replica it is.
+
+        Returns
+        -------
+        bool
+            Whether somebody else changed these data since: the page's rows may then not be those that it meant.
+        """
+        last, origin = self._data_changes.get(model, (0, None))
+        self._data_changes[model] = (self.revision + 1, client)
+        return last > revision and origin != client
+
+    def put_whole(self, model: Any) -> None:
+        """Send the data of a source to everybody, whatever they have."""
+        self.changes.put(Whole(model, model.id))
+        self._data_changes[model] = (self.revision + 1, None)
+
+    def hold_back(self, send: Callable[[], None]) -> None:
+        """Call ``send`` before anything else is sent, at the latest when the batch ends."""
+        self._held_back.append(send)
+
+    def _send_held_back(self) -> None:
+        held_back, self._held_back = self._held_back, []
+        for send in held_back:
+            send()
+
+    # --- sending ---------------------------------------------------------------------------
+
+    def pump(self, event: DocumentPatchedEvent | None = None) -> None:
+        """Send what waits if it may be sent now; see to it that this is asked again when it may."""
+        if self._depth > 0:
+            return
+        now = now_ms()
+        if len(self.changes) and self.outbox.is_ready(now):
+            self.flush(event)
+        self._remind(now)
+        self._set_alarm(now)
+
+    def flush(self, event: DocumentPatchedEvent | None = None) -> None:
+        """Send what waits, whether the pages are ready or not."""
+        self._send_held_back()
+        changes = self.changes.take()
+        if not changes or self._document is None:
+            return
+        frame, failed = encode_changes(self._document, changes)
+        if frame.events:
+            frame.seal()
+            self.revision += 1  # first: whatever fails below is a gap, which pages notice
+            bundles = _bundles.required_bundles(frame.created) if frame.created else []
+            for change in changes:
+                if isinstance(change, Keyed) and isinstance(change.payload, ModelChangedEvent):
+                    found = _bundles.bundles_for_value(change.payload.attr, change.payload.new)
+                    bundles += map(_bundles.component, found)
+            self.send(Patch(self.revision, frame.events, frame.buffers, bundles))
+        for change, error in failed:
+            if event is not None and getattr(change, "payload", None) is event:
+                raise error
+            self._report(error)
+
+    def send(self, patch: Patch) -> None:
+        """Send one revision to every connection that is shown."""
+        for connection in self._connections():
+            if connection.is_shown:
+                self._expect(connection)
+                self.send_to(connection, patch)
+        self.frames_sent += 1
+        self.outbox.sent(patch.revision, now_ms())
+
+    def sent_for(self, client: str, revision: int) -> None:
+        """Take note that a change of one client was sent to the others."""
+        besides = next((peer for peer in self.outbox.peers() if peer[1] == client), None)
+        self.outbox.sent(revision, now_ms(), besides=besides)
+
+    def send_to(self, connection: Connection, patch: Patch) -> None:
+        """Send one revision to one connection; what it raises is reported."""
+        try:
+            connection.send_patch(patch)
+        except Exception as error:  # noqa: BLE001  # the others get it all the same
+            self._report(error)
+
+    def _remind(self, now: float) -> None:
+        overdue = self.outbox.overdue(now)
+        late = {model_id for model_id, client in overdue if client is not None}
+        for connection in self._connections():
+            if connection.model_id in late:
+                self.reminders_sent += 1
+                connection.send_sync(self.revision)
+
+    def _set_alarm(self, now: float) -> None:
+        waits = [self.outbox.reminder_wait_ms(now)]
+        if len(self.changes):
+            waits.append(self.outbox.wait_ms(now))
+        known = [wait for wait in waits if wait is not None]
+        if known:
+            self._alarm.within(max(_SHORTEST_WAIT_MS, min(known)))
+
+    # --- pages -----------------------------------------------------------------------------
+
+    def _expect(self, connection: Connection) -> None:
+        peer = (connection.model_id, None)
+        if not connection.has_clients and peer not in self.outbox:
+            self.outbox.attach(peer, self.revision)
+
+    def attach(self, peer: Peer, revision: int) -> None:
+        """Wait for a page from now on, which has everything up to ``revision``."""
+        self.outbox.leave((peer[0], None))
+        self.outbox.attach(peer, revision)
+
+    def leave(self, peer: Peer) -> None:
+        """Do not wait for a page any more."""
+        self.outbox.leave(peer)
+        self.pump()
+
+    def acknowledge(self, peer: Peer, revision: int) -> None:
+        """Take note that a page has everything up to ``revision``."""
+        self.outbox.acknowledge(peer, revision, now_ms())
+        self.pump()
+
+    def block(self) -> None:
+        """Take note that a cell runs."""
+        self.outbox.block(now_ms())
+
+    def unblock(self) -> None:
+        """Take note that no cell runs any more, and send what waits."""
+        self.outbox.unblock()
+        for connection in self._connections():
+            self.outbox.leave((connection.model_id, None))
+        self.pump()
+
+
+def _ignore(_error: Exception) -> None:
+    """Do nothing: the session is closed."""
+
+
+def source_of(event: dict[str, Any]) -> Any:
+    """Give the source whose data an event of a page changes, or None."""
+    if event["kind"] in ("ColumnsStreamed", "ColumnsPatched", "ColumnDataChanged"):
+        return event["model"]
+    if event["kind"] == "ModelChanged" and event["attr"] == "data" and hasattr(event["model"], "_stream"):
+        return event["model"]
+    return None
