@@ -1,0 +1,154 @@
+"""A page that follows docs/protocol.md, and a channel that loses, doubles and mixes up what it carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bokeh.core.types import ID
+
+from bokeh_widget._codec import EncodedDocument
+from bokeh_widget._protocol import PROTOCOL_VERSION
+from tests.unit.wires import Sent, Wire, apply_by_ours, document_of
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+    from bokeh_widget import BokehWidget
+
+
+@dataclass
+class LossyPage:
+    """One client. What it sends and what it is sent waits until the test delivers it."""
+
+    widget: BokehWidget
+    wire: Wire
+    client: str
+    to_kernel: list[dict[str, Any]] = field(default_factory=list)
+    to_page: list[Sent] = field(default_factory=list)
+    replica: Document | None = None
+    session: str | None = None
+    revision: int = -1
+    tick: int = 0
+    seq: int = 0
+    acknowledged: int = 0
+    replaced: int = 0
+    unsent: dict[tuple[str, str], Any] = field(default_factory=dict)
+    outstanding: list[dict[str, Any]] = field(default_factory=list)
+    asked: bool = False
+
+    # --- what the page does ----------------------------------------------------------------
+
+    def show(self) -> None:
+        """A view appears."""
+        self._speak("hi", view="v")
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask for the document."""
+        self.asked = True
+        self._speak("attach", session=None, revision=None, protocol=PROTOCOL_VERSION, seq=self.acknowledged)
+
+    def set(self, model_id: str, attr: str, value: Any) -> None:
+        """The user changes a property."""
+        model = None if self.replica is None else self.replica.models.get_by_id(ID(model_id))
+        if model is None:
+            return
+        setattr(model, attr, value)
+        self.unsent[model_id, attr] = value
+        self._send_changes()
+
+    def remind(self) -> None:
+        """Time has passed: what is not answered is sent again."""
+        if self.asked:
+            self.ask()
+        self.to_kernel += self.outstanding
+
+    def _speak(self, kind: str, **fields: Any) -> None:
+        self.tick += 1
+        self.to_kernel.append({"kind": kind, "client": self.client, "views": ["v"], "tick": self.tick, **fields})
+
+    def _send_changes(self) -> None:
+        if self.outstanding or not self.unsent:
+            return
+        self.seq += 1
+        events = [
+            {"kind": "ModelChanged", "model": {"id": model_id}, "attr": attr, "new": value}
+            for (model_id, attr), value in self.unsent.items()
+        ]
+        self.unsent.clear()
+        fields = {"client": self.client, "session": self.session, "seq": self.seq, "revision": self.revision}
+        self.outstanding.append({"kind": "patch", "events": events, "buffers": [], **fields})
+        self.to_kernel += self.outstanding
+
+    # --- the channel -----------------------------------------------------------------------
+
+    def collect(self, start: int) -> None:
+        """Let the messages that the kernel sent since ``start`` wait for their delivery."""
+        self.to_page += [
+            sent
+            for sent in self.wire.messages[start:]
+            if sent.comm_id == self.widget.model_id and sent.data.get("method") == "custom"
+        ]
+
+    def deliver_to_kernel(self, index: int, *, keep: bool = False) -> None:
+        """Bring one message to Python; with ``keep`` it will come again."""
+        content = self.to_kernel[index] if keep else self.to_kernel.pop(index)
+        self.widget.comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+
+    def deliver_to_page(self, index: int, *, keep: bool = False) -> None:
+        """Bring one message to the page; with ``keep`` it will come again."""
+        sent = self.to_page[index] if keep else self.to_page.pop(index)
+        getattr(self, f"_on_{sent.content['kind']}")(sent)
+
+    # --- what the page is told -------------------------------------------------------------
+
+    def _on_document(self, sent: Sent) -> None:
+        content = sent.content
+        if content["client"] not in (None, self.client) or not (self.asked or content["client"] is None):
+            return
+        self.asked = False
+        named = dict(zip(content["buffers"], sent.buffers, strict=True))
+        self.replica = document_of(EncodedDocument(content["json"], named))
+        self.session, self.revision = content["session"], content["revision"]
+        self.outstanding = [p for p in self.outstanding if p["seq"] > (content["seq"] or 0)]
+        self.replaced = self.seq
+        self.unsent.clear()
+        self._acknowledge()
+
+    def _on_patch(self, sent: Sent) -> None:
+        content = sent.content
+        if self.replica is None or content["session"] != self.session or content["revision"] <= self.revision:
+            return
+        is_own = content["origin"] == self.client
+        missed = content["events"] is None and not is_own
+        if content["revision"] > self.revision + 1 or missed or (is_own and content["seq"] <= self.replaced):
+            self._done(content["seq"] if is_own else 0)
+            self.ask()
+            return
+        self.revision = content["revision"]
+        if is_own:
+            self._done(content["seq"])
+            self._send_changes()
+            return
+        own = {(e["model"]["id"], e["attr"]) for p in self.outstanding for e in p["events"]} | set(self.unsent)
+        events = [e for e in content["events"] if (e.get("model", {}).get("id"), e.get("attr")) not in own]
+        apply_by_ours(self.replica, events, dict(zip(content["buffers"], sent.buffers, strict=True)))
+        self._acknowledge()
+
+    def _on_sync(self, sent: Sent) -> None:
+        if self.replica is not None and self.revision >= sent.content["revision"]:
+            self._acknowledge()
+        else:
+            self.ask()
+
+    def _on_refused(self, sent: Sent) -> None:
+        if sent.content["client"] == self.client:
+            raise AssertionError(sent.content["message"])
+
+    def _done(self, seq: int) -> None:
+        self.acknowledged = max(self.acknowledged, seq)
+        self.outstanding = [p for p in self.outstanding if p["seq"] > seq]
+
+    def _acknowledge(self) -> None:
+        self._speak("ack", session=self.session, revision=self.revision)
