@@ -92,13 +92,17 @@ class LossyPage:
         ]
 
     def deliver_to_kernel(self, index: int, *, keep: bool = False) -> None:
-        """Bring one message to Python; with ``keep`` it will come again."""
-        content = self.to_kernel[index] if keep else self.to_kernel.pop(index)
+        """Bring one message to Python; with ``keep`` it will come again, later."""
+        content = self.to_kernel.pop(index)
+        if keep:
+            self.to_kernel.append(content)
         self.widget.comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
 
     def deliver_to_page(self, index: int, *, keep: bool = False) -> None:
-        """Bring one message to the page; with ``keep`` it will come again."""
-        sent = self.to_page[index] if keep else self.to_page.pop(index)
+        """Bring one message to the page; with ``keep`` it will come again, later."""
+        sent = self.to_page.pop(index)
+        if keep:
+            self.to_page.append(sent)
         getattr(self, f"_on_{sent.content['kind']}")(sent)
 
     # --- what the page is told -------------------------------------------------------------
