@@ -5,19 +5,22 @@
  * send.
  */
 
+import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
-import type { EncodedChanges } from "./encoder";
-import { PendingChanges } from "./pending";
 import {
+  type ChunkMessage,
   type ClientMessage,
-  type DocumentMessage,
   type DocumentState,
+  events_of,
   type KernelMessage,
-  named_buffers,
   type PatchMessage,
   PROTOCOL_VERSION,
+  type SyncMessage,
+  state_of_document,
 } from "./protocol";
 import { Replica } from "./replica";
+import { after_frame, painted, Request } from "./timing";
+import { Uplink } from "./uplink";
 import type { BokehRoot } from "./upstream";
 import { DocumentView } from "./view";
 
@@ -37,6 +40,8 @@ export interface Place {
   readonly element: HTMLElement;
   show_notice(level: "error" | "warning", text: string): void;
   set_busy(busy: boolean): void;
+  /** How much of the document has come, from 0 to 1; null when that is of no interest any more. */
+  show_progress(part: number | null): void;
 }
 
 interface Entry {
@@ -46,13 +51,22 @@ interface Entry {
   failed: boolean;
 }
 
-interface Waiting {
-  readonly message: PatchMessage | DocumentMessage;
-  readonly buffers: Map<string, ArrayBuffer>;
+/** A document to build. */
+interface Incoming {
+  readonly state: DocumentState;
+  /** The last own patch that it contains; null if nobody knows. */
+  readonly seq: number | null;
+  /** The kernel does not know yet that it came. */
+  readonly is_news: boolean;
 }
+
+type WithTick = Extract<ClientMessage, { tick: number }>;
+type Bare<T> = T extends WithTick ? Omit<T, "client" | "tick" | "views"> : never;
 
 /** Patches that wait for a replica; more than that, and a fresh document costs less. */
 const MAX_WAITING = 1000;
+
+const GONE_EVERY_MS = 1000;
 
 export class Client {
   readonly id = crypto.randomUUID();
@@ -60,17 +74,29 @@ export class Client {
   readonly #host: Host;
   readonly #places = new Map<string, Entry>();
   readonly #loaded = new Set<string>();
+  readonly #uplink = new Uplink(this.id, (message, buffers) => this.#send(message, buffers));
+  readonly #arrivals = new Arrivals(
+    (arrival) => this.#enqueue(arrival),
+    () => this.#ask_for_document(false),
+  );
+  readonly #request = new Request(() =>
+    this.#send_ticked({ kind: "attach", session: null, revision: null, ...this.#attachment() }),
+  );
   #bokeh: BokehRoot | null = null;
   #replica: Replica | null = null;
-  #waiting: Waiting[] = [];
+  #incoming: Incoming | null = null;
+  #waiting: Arrival[] = [];
   #leaving: DocumentView[] = [];
   #attached = false;
-  #asked = false;
+  #is_wrong = false;
   #working: Promise<void> | null = null;
-  readonly #pending = new PendingChanges();
-  #seq = 0;
-  /** The changes up to this number were made to a replica that was replaced since. */
+  /** The changes up to this number were made to a replica that was replaced, by what may lack them. */
   #replaced_seq = 0;
+  #resyncs = 0;
+  #coalesced = 0;
+  #tick = 0;
+  #said_gone_ms = Number.NEGATIVE_INFINITY;
+  #cancel_ack: (() => void) | null = null;
   #connected = true;
 
   constructor(host: Host) {
@@ -84,7 +110,7 @@ export class Client {
     const id = crypto.randomUUID();
     this.#places.set(id, { place, view: null, failed: false });
     place.set_busy(true);
-    this.#send({ kind: "hi", client: this.id, view: id });
+    this.#send_ticked({ kind: "hi", view: id });
     this.#attach();
     this.#work();
     return id;
@@ -97,12 +123,12 @@ export class Client {
       return;
     }
     this.#places.delete(id);
-    this.#send({ kind: "gone", client: this.id, view: id });
     if (this.#places.size == 0) {
+      this.#uplink.flush(); // while the kernel knows this client
       this.#attached = false;
-      this.#asked = false;
-      this.#waiting = [];
+      this.#call_off();
     }
+    this.#send_ticked({ kind: "gone", view: id });
     this.#let_go(entry);
     await this.#settled();
   }
@@ -110,7 +136,7 @@ export class Client {
   /** The page goes: the kernel must not take that for the end of what it shows. */
   leave_page(): void {
     if (this.#places.size > 0) {
-      this.#send({ kind: "bye", client: this.id });
+      this.#send_ticked({ kind: "bye" });
     }
   }
 
@@ -123,16 +149,17 @@ export class Client {
       return;
     }
     for (const id of this.#places.keys()) {
-      this.#send({ kind: "hi", client: this.id, view: id });
+      this.#send_ticked({ kind: "hi", view: id });
     }
-    this.#asked = false; // an answer that was still awaited will not come
+    this.#request.stop(); // an answer that was still awaited will not come
     this.#ask_for_document();
   }
 
   /** Frees everything; nothing is sent from here on. */
   async dispose(): Promise<void> {
+    this.#uplink.flush();
     this.#connected = false;
-    this.#waiting = [];
+    this.#call_off();
     const entries = [...this.#places.values()];
     this.#places.clear();
     for (const entry of entries) {
@@ -144,12 +171,24 @@ export class Client {
   /** The kernel is gone: replicas go, what they showed is said to be disconnected. */
   async disconnect(text: string): Promise<void> {
     this.#connected = false;
-    this.#waiting = [];
+    this.#call_off();
     for (const entry of this.#places.values()) {
+      entry.place.show_progress(null);
       entry.place.show_notice("warning", text);
       this.#let_go(entry);
     }
     await this.#settled();
+  }
+
+  /** Nothing is awaited any more, and nothing is done later. */
+  #call_off(): void {
+    this.#waiting = [];
+    this.#incoming = null;
+    this.#arrivals.clear();
+    this.#request.stop();
+    this.#uplink.stop();
+    this.#cancel_ack?.();
+    this.#cancel_ack = null;
   }
 
   #let_go(entry: Entry): void {
@@ -168,10 +207,10 @@ export class Client {
 
   /** The model's state has a document (again): it is the newest there is. */
   state_arrived(): void {
-    if (this.#places.size > 0 && this.#connected) {
+    if (this.#is_shown) {
       const state = this.#host.take_state();
       if (state !== null) {
-        this.#enqueue_document(state);
+        this.#enqueue_document({ state, seq: null, is_news: true });
       }
     }
   }
@@ -187,37 +226,81 @@ export class Client {
       case "refused":
         if (message.client == this.id) {
           this.#show_notice("error", message.message);
+          this.#uplink.acknowledge(message.seq);
+          this.#uplink.settled(message.seq);
           this.#ask_for_document();
         }
         return;
+      case "chunk":
+        if ((message.client ?? this.id) == this.id && (this.#is_shown || this.#host_has_state())) {
+          this.#take_chunk(message, buffers);
+        }
+        return;
+      case "sync":
+        if (this.#is_shown) {
+          this.#enqueue({ message, buffers: new Map() });
+        } else {
+          this.#say_gone();
+        }
+        return;
       case "document":
-        if ((message.client ?? this.id) != this.id || this.#places.size == 0) {
+        if ((message.client ?? this.id) != this.id || !this.#is_shown) {
           return;
+        }
+        if (message.client !== null) {
+          this.#uplink.acknowledge(message.seq ?? 0);
         }
         break;
       case "patch":
-        if (this.#places.size == 0 && !this.#host_has_state()) {
+        if (!this.#is_shown && !this.#host_has_state()) {
+          this.#say_gone();
           return;
+        }
+        if (message.origin == this.id) {
+          this.#uplink.acknowledge(message.seq ?? 0);
         }
         break;
     }
-    this.#waiting.push({ message, buffers: named_buffers(message.buffers, buffers) });
+    this.#arrivals.add(message, buffers);
+  }
+
+  #take_chunk(message: ChunkMessage, buffers: readonly BufferSource[]): void {
+    this.#request.restart_wait();
+    const part = this.#arrivals.add_chunk(message, buffers);
+    for (const { place, view, failed } of this.#places.values()) {
+      if (view === null && !failed) {
+        place.show_progress(part);
+      }
+    }
+  }
+
+  #enqueue(arrival: Arrival): void {
+    this.#waiting.push(arrival);
     if (this.#waiting.length > MAX_WAITING && this.#replica === null) {
       // nothing consumes them: nobody shows this model, or its BokehJS does not come
       this.#host.take_state();
       this.#waiting = [];
       if (this.#places.size == 0) {
-        this.#state_held = null; // too old to begin with
+        this.#incoming = null; // too old to begin with
       }
     }
     this.#work();
   }
 
-  #state_held: DocumentState | null = null;
+  get #is_shown(): boolean {
+    return this.#places.size > 0 && this.#connected;
+  }
 
   #host_has_state(): boolean {
-    this.#state_held ??= this.#host.take_state();
-    return this.#state_held !== null;
+    if (this.#incoming === null) {
+      const state = this.#host.take_state();
+      this.#incoming = state === null ? null : { state, seq: null, is_news: false };
+    }
+    return this.#incoming !== null;
+  }
+
+  #attachment(): { protocol: number; seq: number } {
+    return { protocol: PROTOCOL_VERSION, seq: this.#uplink.acknowledged };
   }
 
   #attach(): void {
@@ -226,15 +309,13 @@ export class Client {
     }
     this.#attached = true;
     this.#host_has_state();
-    const state = this.#state_held;
-    this.#asked = state === null;
-    this.#send({
-      kind: "attach",
-      client: this.id,
-      session: state?.session ?? null,
-      revision: state === null ? null : this.#newest_revision(state),
-      protocol: PROTOCOL_VERSION,
-    });
+    const state = this.#incoming?.state;
+    if (state === undefined) {
+      this.#request.start();
+    } else {
+      const revision = this.#newest_revision(state);
+      this.#send_ticked({ kind: "attach", session: state.session, revision, ...this.#attachment() });
+    }
   }
 
   /** The revision that a document will have once the patches that wait are applied. */
@@ -248,12 +329,21 @@ export class Client {
     return revision;
   }
 
-  #ask_for_document(): void {
-    if (this.#asked || !this.#connected) {
-      return;
+  /** @param is_wrong whether what is shown must be replaced, even by a document of its revision. */
+  #ask_for_document(is_wrong = true): void {
+    this.#is_wrong ||= is_wrong;
+    if (this.#is_shown) {
+      this.#request.start();
     }
-    this.#asked = true;
-    this.#send({ kind: "attach", client: this.id, session: null, revision: null, protocol: PROTOCOL_VERSION });
+  }
+
+  /** The kernel sends to a client that shows nothing: it has not heard that the views are gone. */
+  #say_gone(): void {
+    const now = performance.now();
+    if (this.#tick > 0 && now - this.#said_gone_ms >= GONE_EVERY_MS) {
+      this.#said_gone_ms = now;
+      this.#send_ticked({ kind: "gone", view: "" });
+    }
   }
 
   // --- the work, one step after the other -------------------------------------------------------
@@ -279,11 +369,11 @@ export class Client {
     if (this.#leaving.length > 0) {
       return true;
     }
-    if (this.#places.size == 0 || !this.#connected) {
+    if (!this.#is_shown) {
       return this.#replica !== null;
     }
     const has_unbuilt = [...this.#places.values()].some(({ view, failed }) => view === null && !failed);
-    return this.#waiting.length > 0 || this.#state_held !== null || (has_unbuilt && this.#replica !== null);
+    return this.#waiting.length > 0 || this.#incoming !== null || (has_unbuilt && this.#replica !== null);
   }
 
   async #run(): Promise<void> {
@@ -293,17 +383,17 @@ export class Client {
         if (leaving !== undefined) {
           await leaving.dispose(); // before the document that it shows
           this.#offer_dialogs();
-        } else if (this.#places.size == 0 || !this.#connected) {
+        } else if (!this.#is_shown) {
           this.#dispose_replica();
-        } else if (this.#state_held !== null) {
-          const state = this.#state_held;
-          this.#state_held = null;
-          await this.#build(state);
+        } else if (this.#incoming !== null) {
+          const incoming = this.#incoming;
+          this.#incoming = null;
+          await this.#build(incoming);
         } else if (this.#waiting.length > 0) {
-          const next = this.#waiting[0] as Waiting;
-          const missing = missing_bundles(this.#loaded, next.message.requires);
-          if (missing.length > 0) {
-            await this.#load(next.message.requires);
+          const next = this.#waiting[0] as Arrival;
+          const requires = "requires" in next.message ? next.message.requires : [];
+          if (missing_bundles(this.#loaded, requires).length > 0) {
+            await this.#load(requires);
           }
           if (this.#waiting[0] === next) {
             this.#waiting.shift();
@@ -316,9 +406,9 @@ export class Client {
     } catch (error) {
       // no second try by itself: it would fail in the same way, for ever
       this.#waiting = [];
-      this.#state_held = null;
+      this.#incoming = null;
       this.#attached = this.#replica !== null; // without one, the next place asks for the document
-      this.#asked = false;
+      this.#request.stop();
       this.fail("show the document", error);
     }
   }
@@ -338,30 +428,111 @@ export class Client {
     return bokeh;
   }
 
-  async #build(state: DocumentState): Promise<void> {
+  async #build({ state, seq, is_news }: Incoming): Promise<void> {
     const bokeh = await this.#load(state.requires);
-    if (this.#places.size == 0 || !this.#connected) {
+    if (!this.#is_shown) {
       return;
     }
-    for (const entry of this.#places.values()) {
-      this.#let_go(entry);
-      entry.failed = false;
+    const old = this.#replica;
+    const is_same_session = old?.session == state.session;
+    const next = new Replica(bokeh, state, this.#uplink.pump, (error) => this.fail("send a change", error), {
+      is_replacement: is_same_session && seq !== null,
+    });
+    const hidden = new Map<Entry, DocumentView>();
+    let replayed = seq ?? this.#uplink.seq;
+    if (old !== null) {
+      this.#uplink.replay(next, replayed);
+      replayed = this.#uplink.seq;
+      await this.#build_hidden(bokeh, next, hidden);
     }
+    if (!this.#is_shown) {
+      for (const view of hidden.values()) {
+        await view.dispose();
+      }
+      next.dispose();
+      return;
+    }
+    // from here on without a pause, until the user sees the new one
+    this.#uplink.flush();
+    this.#uplink.replay(next, replayed);
+    this.#adopt(next, seq);
+    for (const entry of this.#places.values()) {
+      entry.view?.hide();
+      this.#let_go(entry);
+      entry.view = hidden.get(entry) ?? null;
+      entry.view?.reveal();
+      hidden.delete(entry);
+    }
+    this.#leaving.push(...hidden.values());
     for (const view of this.#leaving.splice(0)) {
       await view.dispose();
     }
-    this.#dispose_replica();
-    this.#asked = false;
-    this.#pending.clear();
-    this.#replaced_seq = this.#seq;
-    this.#replica = new Replica(
-      bokeh,
-      state,
-      (changes) => this.#send_changes(changes),
-      (error) => this.fail("send a change", error),
-    );
-    page_registry()._replicas.add(this.#describe);
+    if (old !== null) {
+      this.#coalesced += old.coalesced;
+      old.dispose();
+    }
     await this.#build_views();
+    if (is_news) {
+      this.#acknowledge_later();
+    }
+  }
+
+  /** Builds beside what is shown, and waits until it could take its place unseen. */
+  async #build_hidden(bokeh: BokehRoot, replica: Replica, hidden: Map<Entry, DocumentView>): Promise<void> {
+    for (const entry of [...this.#places.values()]) {
+      entry.failed = false;
+      if (entry.view !== null && this.#is_shown) {
+        const view = this.#make_view(bokeh, replica, entry, true);
+        if (view !== null) {
+          hidden.set(entry, view);
+          await view.build();
+        }
+      }
+    }
+    if (hidden.size > 0 && this.#is_shown) {
+      await painted();
+    }
+  }
+
+  /** From here on this is the replica, which contains the own changes up to a number. */
+  #adopt(replica: Replica, seq: number | null): void {
+    const old = this.#replica;
+    if (old !== null) {
+      this.#resyncs += 1;
+    }
+    if (seq === null || old?.session != replica.session) {
+      this.#uplink.pending.clear();
+      this.#replaced_seq = this.#uplink.seq;
+    } else {
+      this.#uplink.settled(seq);
+    }
+    this.#is_wrong = false;
+    this.#replica = replica;
+    page_registry()._replicas.add(this.#describe);
+    this.#uplink.follow(replica);
+    this.#take_held(replica);
+  }
+
+  /** Patches that came too early may follow now. */
+  #take_held({ session, revision }: Replica): void {
+    const next = this.#arrivals.next(session, revision);
+    if (next !== null) {
+      this.#waiting.unshift(next);
+    } else if (!this.#is_wrong && !this.#arrivals.is_waiting) {
+      this.#request.stop(); // what was missing has come
+    }
+  }
+
+  #make_view(bokeh: BokehRoot, replica: Replica, entry: Entry, is_hidden = false): DocumentView | null {
+    const fail = (error: unknown): void => this.fail("render", error, entry.place);
+    try {
+      const { element } = entry.place;
+      return new DocumentView(bokeh, replica.document, element, this.#host.root_ids(), fail, is_hidden);
+    } catch (error) {
+      entry.failed = true;
+      fail(error);
+      return null;
+    }
   }
 
   async #build_views(): Promise<void> {
@@ -376,16 +547,13 @@ export class Client {
       if (entry.view !== null || entry.failed || !is_wanted()) {
         continue;
       }
-      const fail = (error: unknown): void => this.fail("render", error, entry.place);
-      try {
-        entry.view = new DocumentView(bokeh, replica.document, entry.place.element, this.#host.root_ids(), fail);
-      } catch (error) {
-        entry.failed = true;
-        fail(error);
+      entry.view = this.#make_view(bokeh, replica, entry);
+      if (entry.view === null) {
         continue;
       }
       await entry.view.build();
       if (is_wanted()) {
+        entry.place.show_progress(null);
         entry.place.set_busy(false);
       } else {
         this.#let_go(entry);
@@ -393,58 +561,101 @@ export class Client {
     }
   }
 
-  #receive({ message, buffers }: Waiting): void {
-    if (message.kind == "document") {
-      const state = {
-        session: message.session,
-        revision: message.revision,
-        json: message.json,
-        buffers: Object.fromEntries(buffers),
-        requires: message.requires,
-      };
-      // Python's update() speaks to every client; it may have chosen other roots of this document
-      this.#enqueue_document(state, message.client === null);
-      return;
-    }
-    const replica = this.#replica;
-    if (replica === null || message.session != replica.session || message.revision <= replica.revision) {
-      return; // of a document that is replaced, or contained in what came as a whole
-    }
-    if (message.revision > replica.revision + 1) {
-      this.#ask_for_document();
-      return;
-    }
-    if (message.origin == this.id && (message.seq ?? 0) <= this.#replaced_seq) {
-      this.#ask_for_document(); // Python has the change, and neither the document nor this message
-    } else if (message.origin == this.id) {
-      replica.revision = message.revision;
-      this.#pending.acknowledged(message.seq ?? 0);
-    } else if (message.events === null) {
-      this.#ask_for_document(); // an acknowledgement for somebody else: his changes are missing here
-    } else {
-      try {
-        replica.flush(); // what was changed in this very task is pending, too
-        replica.apply(this.#pending.that_stay(message.events), buffers, message.revision);
-      } catch (error) {
-        this.fail("apply a patch", error);
-        this.#ask_for_document();
-      }
+  #receive({ message, buffers }: Arrival): void {
+    switch (message.kind) {
+      case "document":
+        this.#enqueue_document(
+          {
+            state: state_of_document(message, buffers),
+            seq: message.client === null ? null : message.seq,
+            is_news: true,
+          },
+          // Python's update() speaks to every client; it may have chosen other roots of this document
+          message.client === null,
+        );
+        return;
+      case "sync":
+        this.#answer_sync(message);
+        return;
+      case "patch":
+        this.#receive_patch(message, buffers);
+        return;
     }
   }
 
-  #enqueue_document(state: DocumentState, always = false): void {
+  #answer_sync({ session, revision }: SyncMessage): void {
     const replica = this.#replica;
-    const is_same = replica !== null && replica.session == state.session && replica.revision == state.revision;
-    if (is_same && !this.#asked && !always) {
-      return; // a document that was asked for replaces one of its revision: a refused change is in that
+    if (replica !== null && replica.session == session && replica.revision >= revision) {
+      this.#acknowledge_later();
+    } else {
+      this.#ask_for_document(false);
     }
-    this.#state_held = state;
+  }
+
+  #receive_patch(message: PatchMessage, buffers: Map<string, ArrayBuffer>): void {
+    const replica = this.#replica;
+    if (replica === null) {
+      if (this.#request.is_open) {
+        this.#arrivals.hold({ message, buffers }); // for the document that was asked for
+      }
+      return;
+    }
+    if (message.session != replica.session || message.revision <= replica.revision) {
+      return; // of a document that is replaced, or contained in what came as a whole
+    }
+    if (message.revision > replica.revision + 1) {
+      this.#arrivals.hold({ message, buffers });
+      return;
+    }
+    if (!this.#apply(replica, message, buffers)) {
+      this.#ask_for_document();
+    }
+    if (message.revision == replica.revision) {
+      this.#take_held(replica);
+    }
+  }
+
+  /** Takes one step with the replica; whether it is then what Python has, as far as is known. */
+  #apply(replica: Replica, message: PatchMessage, buffers: Map<string, ArrayBuffer>): boolean {
+    const seq = message.seq ?? 0;
+    if (message.origin == this.id && seq > this.#replaced_seq) {
+      replica.revision = message.revision;
+      return !this.#uplink.settled(seq);
+    }
+    try {
+      const events = events_of(message, buffers);
+      if (events === null) {
+        return false; // Python has a change that is neither here nor in this message
+      }
+      const staying = this.#uplink.pending.that_stay(events, replica, this.#uplink.seq + 1);
+      replica.apply(staying, buffers, message.revision);
+    } catch (error) {
+      this.fail("apply a patch", error);
+      return false;
+    }
+    this.#acknowledge_later();
+    return true;
+  }
+
+  #enqueue_document(incoming: Incoming, always = false): void {
+    const replica = this.#replica;
+    const { session, revision } = incoming.state;
+    this.#request.stop();
+    const is_known = replica !== null && replica.session == session && replica.revision >= revision;
+    if (is_known && !this.#is_wrong && !always) {
+      return; // it came twice, or what was missing has come before it
+    }
+    this.#incoming = incoming;
     this.#work();
   }
 
   #dispose_replica(): void {
-    this.#replica?.dispose();
-    this.#replica = null;
+    const replica = this.#replica;
+    if (replica !== null) {
+      this.#coalesced += replica.coalesced;
+      this.#replica = null;
+      replica.dispose();
+    }
     page_registry()._replicas.delete(this.#describe);
   }
 
@@ -456,25 +667,23 @@ export class Client {
     }
   }
 
-  #send_changes({ events, buffers }: EncodedChanges): void {
-    const replica = this.#replica;
-    if (replica === null) {
-      return;
-    }
-    this.#seq += 1;
-    this.#pending.sent(this.#seq, events);
-    this.#send(
-      {
-        kind: "patch",
-        client: this.id,
-        session: replica.session,
-        seq: this.#seq,
-        revision: replica.revision,
-        events,
-        buffers: [...buffers.keys()],
-      },
-      [...buffers.values()],
-    );
+  /** Sends a message that says which views there are, and that no older one may contradict. */
+  #send_ticked(message: Bare<WithTick>): void {
+    this.#tick += 1;
+    const ticked = { client: this.id, ...message, tick: this.#tick };
+    const views = [...this.#places.keys()];
+    this.#send((message.kind == "bye" ? ticked : { ...ticked, views }) as ClientMessage);
+  }
+
+  /** Says what the replica has reached, once the user can see it: one message for all until then. */
+  #acknowledge_later(): void {
+    this.#cancel_ack ??= after_frame(() => {
+      this.#cancel_ack = null;
+      const replica = this.#replica;
+      if (replica !== null && this.#is_shown) {
+        this.#send_ticked({ kind: "ack", session: replica.session, revision: replica.revision });
+      }
+    });
   }
 
   /** Says what failed in the cell (in one place, or wherever the model is shown) and tells Python. */
@@ -485,6 +694,7 @@ export class Client {
     if (place === undefined) {
       this.#show_notice("error", text);
     } else {
+      place.show_progress(null);
       place.set_busy(false);
       place.show_notice("error", text);
     }
@@ -493,6 +703,7 @@ export class Client {
 
   #show_notice(level: "error" | "warning", text: string): void {
     for (const { place } of this.#places.values()) {
+      place.show_progress(null);
       place.set_busy(false);
       place.show_notice(level, text);
     }
@@ -502,6 +713,11 @@ export class Client {
     model_id: this.#host.model_id,
     client_id: this.id,
     revision: this.#replica?.revision ?? -1,
+    waiting: this.#replica?.waiting ?? 0,
+    coalesced: this.#coalesced + (this.#replica?.coalesced ?? 0),
+    in_flight: this.#uplink.in_flight,
+    seq: this.#uplink.seq,
+    resyncs: this.#resyncs,
     document: this.#replica?.document,
     views: [...this.#places.values()].flatMap(({ view }) => view?.views ?? []),
   });

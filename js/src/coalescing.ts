@@ -293,7 +293,7 @@ function are_joinable(a: Column | undefined, b: Column | undefined): boolean {
   if (a === undefined || b === undefined || a.constructor !== b.constructor || !is_column(a)) {
     return false;
   }
-  return Array.isArray(a) ? a.constructor === Array : is_flat(a) && is_flat(b as TypedColumn);
+  return Array.isArray(a) ? a.constructor === Array : is_flat(a as TypedColumn) && is_flat(b as TypedColumn);
 }
 
 function is_flat(column: TypedColumn): boolean {

@@ -169,10 +169,10 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     client: or_null(is_string),
     session: is_string,
     revision: is_count,
-    seq: or_null(is_count),
     json: is_string,
     buffers: is_names,
     requires: is_names,
+    seq: or_null(is_count),
     packed: or_null(is_string),
     transfer: or_null(is_transfer),
   },
@@ -237,7 +237,9 @@ export function named_buffers(names: readonly string[], buffers: readonly Buffer
 export function unpack_json(packed: string, buffers: Map<string, ArrayBuffer>): string {
   const bytes = buffers.get(packed);
   if (bytes === undefined) {
-    throw new ProtocolError(`message from the kernel has its JSON in the buffer "${packed}", which did not come with it`);
+    throw new ProtocolError(
+      `message from the kernel has its JSON in the buffer "${packed}", which did not come with it`,
+    );
   }
   buffers.delete(packed);
   return new TextDecoder("utf-8", { fatal: true }).decode(bytes);

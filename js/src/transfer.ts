@@ -9,12 +9,18 @@ interface Chunks {
 
 /** A transfer whose message never comes is not kept for ever: so many are. */
 const MAX_TRANSFERS = 2;
+/** Chunks that come once more after their message are told by these. */
+const MAX_TAKEN = 8;
 
 export class Transfers {
   readonly #by_id = new Map<string, Chunks>();
+  #taken: string[] = [];
 
   /** Keeps a chunk; what part of its transfer is here now, from 0 to 1. */
   add({ transfer, index, size }: ChunkMessage, buffers: readonly BufferSource[]): number {
+    if (this.#taken.includes(transfer)) {
+      return 1;
+    }
     let chunks = this.#by_id.get(transfer);
     if (chunks === undefined) {
       chunks = { pieces: new Map(), received: 0 };
@@ -39,6 +45,7 @@ export class Transfers {
       return null;
     }
     this.#by_id.delete(id);
+    this.#taken = [...this.#taken, id].slice(-MAX_TAKEN);
     const total = sizes.reduce((sum, size) => sum + size, 0);
     if (total != received) {
       throw new ProtocolError(`transfer from the kernel: ${received} bytes came of ${total}`);
