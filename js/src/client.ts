@@ -7,6 +7,8 @@
 
 import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
+import { type HiddenViews, type Place, Places, type Shown } from "./places";
+import { Presence } from "./presence";
 import {
   type ChunkMessage,
   type ClientMessage,
@@ -14,15 +16,14 @@ import {
   events_of,
   type KernelMessage,
   type PatchMessage,
-  PROTOCOL_VERSION,
   type SyncMessage,
   state_of_document,
 } from "./protocol";
 import { Replica } from "./replica";
-import { after_frame, painted, Request } from "./timing";
 import { Uplink } from "./uplink";
 import type { BokehRoot } from "./upstream";
-import { DocumentView } from "./view";
+
+export type { Place };
 
 /** What a front end provides for the client of one widget model. */
 export interface Host {
@@ -35,22 +36,6 @@ export interface Host {
   send(message: ClientMessage, buffers: ArrayBuffer[]): void;
 }
 
-/** A place that shows the document, and where it says what went wrong. */
-export interface Place {
-  readonly element: HTMLElement;
-  show_notice(level: "error" | "warning", text: string): void;
-  set_busy(busy: boolean): void;
-  /** How much of the document has come, from 0 to 1; null when that is of no interest any more. */
-  show_progress(part: number | null): void;
-}
-
-interface Entry {
-  readonly place: Place;
-  view: DocumentView | null;
-  /** A view that could not even be begun is not tried again for the same document. */
-  failed: boolean;
-}
-
 /** A document to build. */
 interface Incoming {
   readonly state: DocumentState;
@@ -60,33 +45,31 @@ interface Incoming {
   readonly is_news: boolean;
 }
 
-type WithTick = Extract<ClientMessage, { tick: number }>;
-type Bare<T> = T extends WithTick ? Omit<T, "client" | "tick" | "views"> : never;
-
 /** Patches that wait for a replica; more than that, and a fresh document costs less. */
 const MAX_WAITING = 1000;
-
-const GONE_EVERY_MS = 1000;
 
 export class Client {
   readonly id = crypto.randomUUID();
 
   readonly #host: Host;
-  readonly #places = new Map<string, Entry>();
+  readonly #places = new Places((error, place) => this.fail("render", error, place));
   readonly #loaded = new Set<string>();
   readonly #uplink = new Uplink(this.id, (message, buffers) => this.#send(message, buffers));
   readonly #arrivals = new Arrivals(
     (arrival) => this.#enqueue(arrival),
     () => this.#ask_for_document(false),
   );
-  readonly #request = new Request(() =>
-    this.#send_ticked({ kind: "attach", session: null, revision: null, ...this.#attachment() }),
-  );
+  readonly #presence = new Presence({
+    client: this.id,
+    views: () => this.#places.ids,
+    acknowledged_seq: () => this.#uplink.acknowledged,
+    position: () => (this.#is_shown ? this.#replica : null),
+    send: (message) => this.#send(message),
+  });
   #bokeh: BokehRoot | null = null;
   #replica: Replica | null = null;
   #incoming: Incoming | null = null;
   #waiting: Arrival[] = [];
-  #leaving: DocumentView[] = [];
   #attached = false;
   #is_wrong = false;
   #working: Promise<void> | null = null;
@@ -94,9 +77,6 @@ export class Client {
   #replaced_seq = 0;
   #resyncs = 0;
   #coalesced = 0;
-  #tick = 0;
-  #said_gone_ms = Number.NEGATIVE_INFINITY;
-  #cancel_ack: (() => void) | null = null;
   #connected = true;
 
   constructor(host: Host) {
@@ -107,10 +87,11 @@ export class Client {
 
   /** Shows the document in one more place; the id is for {@link remove_place}. */
   add_place(place: Place): string {
-    const id = crypto.randomUUID();
-    this.#places.set(id, { place, view: null, failed: false });
-    place.set_busy(true);
-    this.#send_ticked({ kind: "hi", view: id });
+    const id = this.#places.add(place);
+    this.#presence.hi(id);
+    if (this.#replica !== null) {
+      this.#uplink.follow(this.#replica); // one that was to go, and has not gone yet
+    }
     this.#attach();
     this.#work();
     return id;
@@ -118,25 +99,23 @@ export class Client {
 
   /** Frees a place; with the last one the replica goes. */
   async remove_place(id: string): Promise<void> {
-    const entry = this.#places.get(id);
-    if (entry === undefined) {
+    if (!this.#places.remove(id)) {
       return;
     }
-    this.#places.delete(id);
     if (this.#places.size == 0) {
       this.#uplink.flush(); // while the kernel knows this client
+      this.#replaced_seq = this.#uplink.seq;
       this.#attached = false;
       this.#call_off();
     }
-    this.#send_ticked({ kind: "gone", view: id });
-    this.#let_go(entry);
+    this.#presence.gone(id);
     await this.#settled();
   }
 
   /** The page goes: the kernel must not take that for the end of what it shows. */
   leave_page(): void {
     if (this.#places.size > 0) {
-      this.#send_ticked({ kind: "bye" });
+      this.#presence.bye();
     }
   }
 
@@ -148,10 +127,10 @@ export class Client {
     if (this.#places.size == 0) {
       return;
     }
-    for (const id of this.#places.keys()) {
-      this.#send_ticked({ kind: "hi", view: id });
+    for (const id of this.#places.ids) {
+      this.#presence.hi(id);
     }
-    this.#request.stop(); // an answer that was still awaited will not come
+    this.#presence.request.stop(); // an answer that was still awaited will not come
     this.#ask_for_document();
   }
 
@@ -160,11 +139,7 @@ export class Client {
     this.#uplink.flush();
     this.#connected = false;
     this.#call_off();
-    const entries = [...this.#places.values()];
-    this.#places.clear();
-    for (const entry of entries) {
-      this.#let_go(entry);
-    }
+    this.#places.remove_all();
     await this.#settled();
   }
 
@@ -172,11 +147,8 @@ export class Client {
   async disconnect(text: string): Promise<void> {
     this.#connected = false;
     this.#call_off();
-    for (const entry of this.#places.values()) {
-      entry.place.show_progress(null);
-      entry.place.show_notice("warning", text);
-      this.#let_go(entry);
-    }
+    this.#places.say("warning", text);
+    this.#places.empty();
     await this.#settled();
   }
 
@@ -185,17 +157,8 @@ export class Client {
     this.#waiting = [];
     this.#incoming = null;
     this.#arrivals.clear();
-    this.#request.stop();
+    this.#presence.call_off();
     this.#uplink.stop();
-    this.#cancel_ack?.();
-    this.#cancel_ack = null;
-  }
-
-  #let_go(entry: Entry): void {
-    if (entry.view !== null) {
-      this.#leaving.push(entry.view);
-      entry.view = null;
-    }
   }
 
   async #settled(): Promise<void> {
@@ -221,11 +184,11 @@ export class Client {
     }
     switch (message.kind) {
       case "notice":
-        this.#show_notice(message.level, message.text);
+        this.#places.say(message.level, message.text);
         return;
       case "refused":
         if (message.client == this.id) {
-          this.#show_notice("error", message.message);
+          this.#places.say("error", message.message);
           this.#uplink.acknowledge(message.seq);
           this.#uplink.settled(message.seq);
           this.#ask_for_document();
@@ -240,7 +203,7 @@ export class Client {
         if (this.#is_shown) {
           this.#enqueue({ message, buffers: new Map() });
         } else {
-          this.#say_gone();
+          this.#presence.gone_again();
         }
         return;
       case "document":
@@ -253,7 +216,7 @@ export class Client {
         break;
       case "patch":
         if (!this.#is_shown && !this.#host_has_state()) {
-          this.#say_gone();
+          this.#presence.gone_again();
           return;
         }
         if (message.origin == this.id) {
@@ -265,13 +228,8 @@ export class Client {
   }
 
   #take_chunk(message: ChunkMessage, buffers: readonly BufferSource[]): void {
-    this.#request.restart_wait();
-    const part = this.#arrivals.add_chunk(message, buffers);
-    for (const { place, view, failed } of this.#places.values()) {
-      if (view === null && !failed) {
-        place.show_progress(part);
-      }
-    }
+    this.#presence.request.restart_wait();
+    this.#places.show_progress(this.#arrivals.add_chunk(message, buffers));
   }
 
   #enqueue(arrival: Arrival): void {
@@ -299,10 +257,6 @@ export class Client {
     return this.#incoming !== null;
   }
 
-  #attachment(): { protocol: number; seq: number } {
-    return { protocol: PROTOCOL_VERSION, seq: this.#uplink.acknowledged };
-  }
-
   #attach(): void {
     if (this.#attached || !this.#connected) {
       return;
@@ -311,10 +265,9 @@ export class Client {
     this.#host_has_state();
     const state = this.#incoming?.state;
     if (state === undefined) {
-      this.#request.start();
+      this.#presence.request.start();
     } else {
-      const revision = this.#newest_revision(state);
-      this.#send_ticked({ kind: "attach", session: state.session, revision, ...this.#attachment() });
+      this.#presence.attach({ session: state.session, revision: this.#newest_revision(state) });
     }
   }
 
@@ -333,16 +286,7 @@ export class Client {
   #ask_for_document(is_wrong = true): void {
     this.#is_wrong ||= is_wrong;
     if (this.#is_shown) {
-      this.#request.start();
-    }
-  }
-
-  /** The kernel sends to a client that shows nothing: it has not heard that the views are gone. */
-  #say_gone(): void {
-    const now = performance.now();
-    if (this.#tick > 0 && now - this.#said_gone_ms >= GONE_EVERY_MS) {
-      this.#said_gone_ms = now;
-      this.#send_ticked({ kind: "gone", view: "" });
+      this.#presence.request.start();
     }
   }
 
@@ -366,23 +310,21 @@ export class Client {
   }
 
   #has_work(): boolean {
-    if (this.#leaving.length > 0) {
+    if (this.#places.has_leaving) {
       return true;
     }
     if (!this.#is_shown) {
       return this.#replica !== null;
     }
-    const has_unbuilt = [...this.#places.values()].some(({ view, failed }) => view === null && !failed);
-    return this.#waiting.length > 0 || this.#incoming !== null || (has_unbuilt && this.#replica !== null);
+    const has_unbuilt = this.#places.has_unbuilt && this.#replica !== null;
+    return this.#waiting.length > 0 || this.#incoming !== null || has_unbuilt;
   }
 
   async #run(): Promise<void> {
     try {
       while (this.#has_work()) {
-        const leaving = this.#leaving.shift();
-        if (leaving !== undefined) {
-          await leaving.dispose(); // before the document that it shows
-          this.#offer_dialogs();
+        if (this.#places.has_leaving) {
+          await this.#places.release(1); // before the document that it shows
         } else if (!this.#is_shown) {
           this.#dispose_replica();
         } else if (this.#incoming !== null) {
@@ -408,14 +350,8 @@ export class Client {
       this.#waiting = [];
       this.#incoming = null;
       this.#attached = this.#replica !== null; // without one, the next place asks for the document
-      this.#request.stop();
+      this.#presence.request.stop();
       this.fail("show the document", error);
-    }
-  }
-
-  #offer_dialogs(): void {
-    for (const { view } of this.#places.values()) {
-      view?.serve_dialogs();
     }
   }
 
@@ -438,17 +374,16 @@ export class Client {
     const next = new Replica(bokeh, state, this.#uplink.pump, (error) => this.fail("send a change", error), {
       is_replacement: is_same_session && seq !== null,
     });
-    const hidden = new Map<Entry, DocumentView>();
+    let hidden: HiddenViews = new Map();
     let replayed = seq ?? this.#uplink.seq;
     if (old !== null) {
       this.#uplink.replay(next, replayed);
       replayed = this.#uplink.seq;
-      await this.#build_hidden(bokeh, next, hidden);
+      hidden = await this.#places.build_hidden(this.#shown(bokeh, next, () => this.#is_shown));
     }
     if (!this.#is_shown) {
-      for (const view of hidden.values()) {
-        await view.dispose();
-      }
+      this.#places.abandon(hidden);
+      await this.#places.release();
       next.dispose();
       return;
     }
@@ -456,42 +391,20 @@ export class Client {
     this.#uplink.flush();
     this.#uplink.replay(next, replayed);
     this.#adopt(next, seq);
-    for (const entry of this.#places.values()) {
-      entry.view?.hide();
-      this.#let_go(entry);
-      entry.view = hidden.get(entry) ?? null;
-      entry.view?.reveal();
-      hidden.delete(entry);
-    }
-    this.#leaving.push(...hidden.values());
-    for (const view of this.#leaving.splice(0)) {
-      await view.dispose();
-    }
+    this.#places.reveal(hidden);
+    await this.#places.release();
     if (old !== null) {
       this.#coalesced += old.coalesced;
       old.dispose();
     }
     await this.#build_views();
     if (is_news) {
-      this.#acknowledge_later();
+      this.#presence.acknowledge_later();
     }
   }
 
-  /** Builds beside what is shown, and waits until it could take its place unseen. */
-  async #build_hidden(bokeh: BokehRoot, replica: Replica, hidden: Map<Entry, DocumentView>): Promise<void> {
-    for (const entry of [...this.#places.values()]) {
-      entry.failed = false;
-      if (entry.view !== null && this.#is_shown) {
-        const view = this.#make_view(bokeh, replica, entry, true);
-        if (view !== null) {
-          hidden.set(entry, view);
-          await view.build();
-        }
-      }
-    }
-    if (hidden.size > 0 && this.#is_shown) {
-      await painted();
-    }
+  #shown(bokeh: BokehRoot, { document }: Replica, is_wanted: () => boolean): Shown {
+    return { bokeh, document, root_ids: this.#host.root_ids(), is_wanted };
   }
 
   /** From here on this is the replica, which contains the own changes up to a number. */
@@ -519,45 +432,16 @@ export class Client {
     if (next !== null) {
       this.#waiting.unshift(next);
     } else if (!this.#is_wrong && !this.#arrivals.is_waiting) {
-      this.#request.stop(); // what was missing has come
-    }
-  }
-
-  #make_view(bokeh: BokehRoot, replica: Replica, entry: Entry, is_hidden = false): DocumentView | null {
-    const fail = (error: unknown): void => this.fail("render", error, entry.place);
-    try {
-      const { element } = entry.place;
-      return new DocumentView(bokeh, replica.document, element, this.#host.root_ids(), fail, is_hidden);
-    } catch (error) {
-      entry.failed = true;
-      fail(error);
-      return null;
+      this.#presence.request.stop(); // what was missing has come
     }
   }
 
   async #build_views(): Promise<void> {
     const bokeh = this.#bokeh;
     const replica = this.#replica;
-    if (bokeh === null || replica === null) {
-      return;
-    }
-    for (const [id, entry] of [...this.#places]) {
-      // while another view was built this place may have gone, or all of them
-      const is_wanted = (): boolean => this.#places.get(id) === entry && this.#connected && this.#replica === replica;
-      if (entry.view !== null || entry.failed || !is_wanted()) {
-        continue;
-      }
-      entry.view = this.#make_view(bokeh, replica, entry);
-      if (entry.view === null) {
-        continue;
-      }
-      await entry.view.build();
-      if (is_wanted()) {
-        entry.place.show_progress(null);
-        entry.place.set_busy(false);
-      } else {
-        this.#let_go(entry);
-      }
+    if (bokeh !== null && replica !== null) {
+      const is_wanted = (): boolean => this.#connected && this.#replica === replica;
+      await this.#places.build(this.#shown(bokeh, replica, is_wanted));
     }
   }
 
@@ -586,7 +470,7 @@ export class Client {
   #answer_sync({ session, revision }: SyncMessage): void {
     const replica = this.#replica;
     if (replica !== null && replica.session == session && replica.revision >= revision) {
-      this.#acknowledge_later();
+      this.#presence.acknowledge_later();
     } else {
       this.#ask_for_document(false);
     }
@@ -595,7 +479,7 @@ export class Client {
   #receive_patch(message: PatchMessage, buffers: Map<string, ArrayBuffer>): void {
     const replica = this.#replica;
     if (replica === null) {
-      if (this.#request.is_open) {
+      if (this.#presence.request.is_open) {
         this.#arrivals.hold({ message, buffers }); // for the document that was asked for
       }
       return;
@@ -633,16 +517,17 @@ export class Client {
       this.fail("apply a patch", error);
       return false;
     }
-    this.#acknowledge_later();
+    this.#presence.acknowledge_later();
     return true;
   }
 
   #enqueue_document(incoming: Incoming, always = false): void {
     const replica = this.#replica;
     const { session, revision } = incoming.state;
-    this.#request.stop();
+    this.#presence.request.stop();
     const is_known = replica !== null && replica.session == session && replica.revision >= revision;
     if (is_known && !this.#is_wrong && !always) {
+      this.#presence.acknowledge_later();
       return; // it came twice, or what was missing has come before it
     }
     this.#incoming = incoming;
@@ -667,46 +552,12 @@ export class Client {
     }
   }
 
-  /** Sends a message that says which views there are, and that no older one may contradict. */
-  #send_ticked(message: Bare<WithTick>): void {
-    this.#tick += 1;
-    const ticked = { client: this.id, ...message, tick: this.#tick };
-    const views = [...this.#places.keys()];
-    this.#send((message.kind == "bye" ? ticked : { ...ticked, views }) as ClientMessage);
-  }
-
-  /** Says what the replica has reached, once the user can see it: one message for all until then. */
-  #acknowledge_later(): void {
-    this.#cancel_ack ??= after_frame(() => {
-      this.#cancel_ack = null;
-      const replica = this.#replica;
-      if (replica !== null && this.#is_shown) {
-        this.#send_ticked({ kind: "ack", session: replica.session, revision: replica.revision });
-      }
-    });
-  }
-
   /** Says what failed in the cell (in one place, or wherever the model is shown) and tells Python. */
   fail(context: string, error: unknown, place?: Place): void {
     const { message, stack } = error instanceof Error ? error : { message: String(error), stack: "" };
     console.error(`bokeh_widget could not ${context}:`, error);
-    const text = `bokeh_widget could not ${context}: ${message}`;
-    if (place === undefined) {
-      this.#show_notice("error", text);
-    } else {
-      place.show_progress(null);
-      place.set_busy(false);
-      place.show_notice("error", text);
-    }
+    this.#places.say("error", `bokeh_widget could not ${context}: ${message}`, place);
     this.#send({ kind: "error", client: this.id, context, message, stack: stack ?? "" });
-  }
-
-  #show_notice(level: "error" | "warning", text: string): void {
-    for (const { place } of this.#places.values()) {
-      place.show_progress(null);
-      place.set_busy(false);
-      place.show_notice(level, text);
-    }
   }
 
   readonly #describe = (): ReplicaInfo => ({
@@ -719,6 +570,6 @@ export class Client {
     seq: this.#uplink.seq,
     resyncs: this.#resyncs,
     document: this.#replica?.document,
-    views: [...this.#places.values()].flatMap(({ view }) => view?.views ?? []),
+    views: this.#places.views,
   });
 }
