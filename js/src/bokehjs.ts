@@ -20,6 +20,16 @@ export interface ReplicaInfo {
   readonly model_id: string;
   readonly client_id: string;
   readonly revision: number;
+  /** Changes that wait to be sent. */
+  readonly waiting: number;
+  /** Changes that were taken in by later ones before they were sent. */
+  readonly coalesced: number;
+  /** Frames of changes that Python has not acknowledged. */
+  readonly in_flight: number;
+  /** Number of the last of them. */
+  readonly seq: number;
+  /** How many documents took the place of one that was shown. */
+  readonly resyncs: number;
   readonly document: unknown;
   readonly views: readonly unknown[];
 }

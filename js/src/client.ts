@@ -5,21 +5,25 @@
  * send.
  */
 
+import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
-import type { EncodedChanges } from "./encoder";
-import { PendingChanges } from "./pending";
+import { type HiddenViews, type Place, Places, type Shown } from "./places";
+import { Presence } from "./presence";
 import {
+  type ChunkMessage,
   type ClientMessage,
-  type DocumentMessage,
   type DocumentState,
+  events_of,
   type KernelMessage,
-  named_buffers,
   type PatchMessage,
-  PROTOCOL_VERSION,
+  type SyncMessage,
+  state_of_document,
 } from "./protocol";
 import { Replica } from "./replica";
+import { Uplink } from "./uplink";
 import type { BokehRoot } from "./upstream";
-import { DocumentView } from "./view";
+
+export type { Place };
 
 /** What a front end provides for the client of one widget model. */
 export interface Host {
@@ -32,23 +36,13 @@ export interface Host {
   send(message: ClientMessage, buffers: ArrayBuffer[]): void;
 }
 
-/** A place that shows the document, and where it says what went wrong. */
-export interface Place {
-  readonly element: HTMLElement;
-  show_notice(level: "error" | "warning", text: string): void;
-  set_busy(busy: boolean): void;
-}
-
-interface Entry {
-  readonly place: Place;
-  view: DocumentView | null;
-  /** A view that could not even be begun is not tried again for the same document. */
-  failed: boolean;
-}
-
-interface Waiting {
-  readonly message: PatchMessage | DocumentMessage;
-  readonly buffers: Map<string, ArrayBuffer>;
+/** A document to build. */
+interface Incoming {
+  readonly state: DocumentState;
+  /** The last own patch that it contains; null if nobody knows. */
+  readonly seq: number | null;
+  /** The kernel does not know yet that it came. */
+  readonly is_news: boolean;
 }
 
 /** Patches that wait for a replica; more than that, and a fresh document costs less. */
@@ -58,19 +52,31 @@ export class Client {
   readonly id = crypto.randomUUID();
 
   readonly #host: Host;
-  readonly #places = new Map<string, Entry>();
+  readonly #places = new Places((error, place) => this.fail("render", error, place));
   readonly #loaded = new Set<string>();
+  readonly #uplink = new Uplink(this.id, (message, buffers) => this.#send(message, buffers));
+  readonly #arrivals = new Arrivals(
+    (arrival) => this.#enqueue(arrival),
+    () => this.#ask_for_document(false),
+  );
+  readonly #presence = new Presence({
+    client: this.id,
+    views: () => this.#places.ids,
+    acknowledged_seq: () => this.#uplink.acknowledged,
+    position: () => (this.#is_shown ? this.#replica : null),
+    send: (message) => this.#send(message),
+  });
   #bokeh: BokehRoot | null = null;
   #replica: Replica | null = null;
-  #waiting: Waiting[] = [];
-  #leaving: DocumentView[] = [];
+  #incoming: Incoming | null = null;
+  #waiting: Arrival[] = [];
   #attached = false;
-  #asked = false;
+  #is_wrong = false;
   #working: Promise<void> | null = null;
-  readonly #pending = new PendingChanges();
-  #seq = 0;
-  /** The changes up to this number were made to a replica that was replaced since. */
+  /** The changes up to this number were made to a replica that was replaced, by what may lack them. */
   #replaced_seq = 0;
+  #resyncs = 0;
+  #coalesced = 0;
   #connected = true;
 
   constructor(host: Host) {
@@ -81,10 +87,11 @@ export class Client {
 
   /** Shows the document in one more place; the id is for {@link remove_place}. */
   add_place(place: Place): string {
-    const id = crypto.randomUUID();
-    this.#places.set(id, { place, view: null, failed: false });
-    place.set_busy(true);
-    this.#send({ kind: "hi", client: this.id, view: id });
+    const id = this.#places.add(place);
+    this.#presence.hi(id);
+    if (this.#replica !== null) {
+      this.#uplink.follow(this.#replica); // one that was to go, and has not gone yet
+    }
     this.#attach();
     this.#work();
     return id;
@@ -92,25 +99,23 @@ export class Client {
 
   /** Frees a place; with the last one the replica goes. */
   async remove_place(id: string): Promise<void> {
-    const entry = this.#places.get(id);
-    if (entry === undefined) {
+    if (!this.#places.remove(id)) {
       return;
     }
-    this.#places.delete(id);
-    this.#send({ kind: "gone", client: this.id, view: id });
     if (this.#places.size == 0) {
+      this.#uplink.flush(); // while the kernel knows this client
+      this.#replaced_seq = this.#uplink.seq;
       this.#attached = false;
-      this.#asked = false;
-      this.#waiting = [];
+      this.#call_off();
     }
-    this.#let_go(entry);
+    this.#presence.gone(id);
     await this.#settled();
   }
 
   /** The page goes: the kernel must not take that for the end of what it shows. */
   leave_page(): void {
     if (this.#places.size > 0) {
-      this.#send({ kind: "bye", client: this.id });
+      this.#presence.bye();
     }
   }
 
@@ -122,41 +127,38 @@ export class Client {
     if (this.#places.size == 0) {
       return;
     }
-    for (const id of this.#places.keys()) {
-      this.#send({ kind: "hi", client: this.id, view: id });
+    for (const id of this.#places.ids) {
+      this.#presence.hi(id);
     }
-    this.#asked = false; // an answer that was still awaited will not come
+    this.#presence.request.stop(); // an answer that was still awaited will not come
     this.#ask_for_document();
   }
 
   /** Frees everything; nothing is sent from here on. */
   async dispose(): Promise<void> {
+    this.#uplink.flush();
     this.#connected = false;
-    this.#waiting = [];
-    const entries = [...this.#places.values()];
-    this.#places.clear();
-    for (const entry of entries) {
-      this.#let_go(entry);
-    }
+    this.#call_off();
+    this.#places.remove_all();
     await this.#settled();
   }
 
   /** The kernel is gone: replicas go, what they showed is said to be disconnected. */
   async disconnect(text: string): Promise<void> {
     this.#connected = false;
-    this.#waiting = [];
-    for (const entry of this.#places.values()) {
-      entry.place.show_notice("warning", text);
-      this.#let_go(entry);
-    }
+    this.#call_off();
+    this.#places.say("warning", text);
+    this.#places.empty();
     await this.#settled();
   }
 
-  #let_go(entry: Entry): void {
-    if (entry.view !== null) {
-      this.#leaving.push(entry.view);
-      entry.view = null;
-    }
+  /** Nothing is awaited any more, and nothing is done later. */
+  #call_off(): void {
+    this.#waiting = [];
+    this.#incoming = null;
+    this.#arrivals.clear();
+    this.#presence.call_off();
+    this.#uplink.stop();
   }
 
   async #settled(): Promise<void> {
@@ -168,10 +170,10 @@ export class Client {
 
   /** The model's state has a document (again): it is the newest there is. */
   state_arrived(): void {
-    if (this.#places.size > 0 && this.#connected) {
+    if (this.#is_shown) {
       const state = this.#host.take_state();
       if (state !== null) {
-        this.#enqueue_document(state);
+        this.#enqueue_document({ state, seq: null, is_news: true });
       }
     }
   }
@@ -182,42 +184,77 @@ export class Client {
     }
     switch (message.kind) {
       case "notice":
-        this.#show_notice(message.level, message.text);
+        this.#places.say(message.level, message.text);
         return;
       case "refused":
         if (message.client == this.id) {
-          this.#show_notice("error", message.message);
+          this.#places.say("error", message.message);
+          this.#uplink.acknowledge(message.seq);
+          this.#uplink.settled(message.seq);
           this.#ask_for_document();
         }
         return;
+      case "chunk":
+        if ((message.client ?? this.id) == this.id && (this.#is_shown || this.#host_has_state())) {
+          this.#take_chunk(message, buffers);
+        }
+        return;
+      case "sync":
+        if (this.#is_shown) {
+          this.#enqueue({ message, buffers: new Map() });
+        } else {
+          this.#presence.gone_again();
+        }
+        return;
       case "document":
-        if ((message.client ?? this.id) != this.id || this.#places.size == 0) {
+        if ((message.client ?? this.id) != this.id || !this.#is_shown) {
           return;
+        }
+        if (message.client !== null) {
+          this.#uplink.acknowledge(message.seq ?? 0);
         }
         break;
       case "patch":
-        if (this.#places.size == 0 && !this.#host_has_state()) {
+        if (!this.#is_shown && !this.#host_has_state()) {
+          this.#presence.gone_again();
           return;
+        }
+        if (message.origin == this.id) {
+          this.#uplink.acknowledge(message.seq ?? 0);
         }
         break;
     }
-    this.#waiting.push({ message, buffers: named_buffers(message.buffers, buffers) });
+    this.#arrivals.add(message, buffers);
+  }
+
+  #take_chunk(message: ChunkMessage, buffers: readonly BufferSource[]): void {
+    this.#presence.request.restart_wait();
+    this.#places.show_progress(this.#arrivals.add_chunk(message, buffers));
+  }
+
+  #enqueue(arrival: Arrival): void {
+    this.#waiting.push(arrival);
     if (this.#waiting.length > MAX_WAITING && this.#replica === null) {
       // nothing consumes them: nobody shows this model, or its BokehJS does not come
       this.#host.take_state();
       this.#waiting = [];
       if (this.#places.size == 0) {
-        this.#state_held = null; // too old to begin with
+        this.#incoming = null; // too old to begin with
       }
     }
     this.#work();
   }
 
-  #state_held: DocumentState | null = null;
+  get #is_shown(): boolean {
+    return this.#places.size > 0 && this.#connected;
+  }
 
   #host_has_state(): boolean {
-    this.#state_held ??= this.#host.take_state();
-    return this.#state_held !== null;
+    if (this.#incoming === null) {
+      const state = this.#host.take_state();
+      this.#incoming = state === null ? null : { state, seq: null, is_news: false };
+    }
+    return this.#incoming !== null;
   }
 
   #attach(): void {
@@ -226,15 +263,12 @@ export class Client {
     }
     this.#attached = true;
     this.#host_has_state();
-    const state = this.#state_held;
-    this.#asked = state === null;
-    this.#send({
-      kind: "attach",
-      client: this.id,
-      session: state?.session ?? null,
-      revision: state === null ? null : this.#newest_revision(state),
-      protocol: PROTOCOL_VERSION,
-    });
+    const state = this.#incoming?.state;
+    if (state === undefined) {
+      this.#presence.request.start();
+    } else {
+      this.#presence.attach({ session: state.session, revision: this.#newest_revision(state) });
+    }
   }
 
   /** The revision that a document will have once the patches that wait are applied. */
@@ -248,12 +282,12 @@ export class Client {
     return revision;
   }
 
-  #ask_for_document(): void {
-    if (this.#asked || !this.#connected) {
-      return;
+  /** @param is_wrong whether what is shown must be replaced, even by a document of its revision. */
+  #ask_for_document(is_wrong = true): void {
+    this.#is_wrong ||= is_wrong;
+    if (this.#is_shown) {
+      this.#presence.request.start();
     }
-    this.#asked = true;
-    this.#send({ kind: "attach", client: this.id, session: null, revision: null, protocol: PROTOCOL_VERSION });
   }
 
   // --- the work, one step after the other -------------------------------------------------------
@@ -276,34 +310,32 @@ export class Client {
   }
 
   #has_work(): boolean {
-    if (this.#leaving.length > 0) {
+    if (this.#places.has_leaving) {
       return true;
     }
-    if (this.#places.size == 0 || !this.#connected) {
+    if (!this.#is_shown) {
       return this.#replica !== null;
     }
-    const has_unbuilt = [...this.#places.values()].some(({ view, failed }) => view === null && !failed);
-    return this.#waiting.length > 0 || this.#state_held !== null || (has_unbuilt && this.#replica !== null);
+    const has_unbuilt = this.#places.has_unbuilt && this.#replica !== null;
+    return this.#waiting.length > 0 || this.#incoming !== null || has_unbuilt;
   }
 
   async #run(): Promise<void> {
     try {
       while (this.#has_work()) {
-        const leaving = this.#leaving.shift();
-        if (leaving !== undefined) {
-          await leaving.dispose(); // before the document that it shows
-          this.#offer_dialogs();
-        } else if (this.#places.size == 0 || !this.#connected) {
+        if (this.#places.has_leaving) {
+          await this.#places.release(1); // before the document that it shows
+        } else if (!this.#is_shown) {
           this.#dispose_replica();
-        } else if (this.#state_held !== null) {
-          const state = this.#state_held;
-          this.#state_held = null;
-          await this.#build(state);
+        } else if (this.#incoming !== null) {
+          const incoming = this.#incoming;
+          this.#incoming = null;
+          await this.#build(incoming);
         } else if (this.#waiting.length > 0) {
-          const next = this.#waiting[0] as Waiting;
-          const missing = missing_bundles(this.#loaded, next.message.requires);
-          if (missing.length > 0) {
-            await this.#load(next.message.requires);
+          const next = this.#waiting[0] as Arrival;
+          const requires = "requires" in next.message ? next.message.requires : [];
+          if (missing_bundles(this.#loaded, requires).length > 0) {
+            await this.#load(requires);
           }
           if (this.#waiting[0] === next) {
             this.#waiting.shift();
@@ -316,16 +348,10 @@ export class Client {
     } catch (error) {
       // no second try by itself: it would fail in the same way, for ever
       this.#waiting = [];
-      this.#state_held = null;
+      this.#incoming = null;
       this.#attached = this.#replica !== null; // without one, the next place asks for the document
-      this.#asked = false;
+      this.#presence.request.stop();
       this.fail("show the document", error);
-    }
-  }
-
-  #offer_dialogs(): void {
-    for (const { view } of this.#places.values()) {
-      view?.serve_dialogs();
     }
   }
 
@@ -338,113 +364,183 @@ export class Client {
     return bokeh;
   }
 
-  async #build(state: DocumentState): Promise<void> {
+  async #build({ state, seq, is_news }: Incoming): Promise<void> {
     const bokeh = await this.#load(state.requires);
-    if (this.#places.size == 0 || !this.#connected) {
+    if (!this.#is_shown) {
       return;
     }
-    for (const entry of this.#places.values()) {
-      this.#let_go(entry);
-      entry.failed = false;
+    const old = this.#replica;
+    const is_same_session = old?.session == state.session;
+    const next = new Replica(bokeh, state, this.#uplink.pump, (error) => this.fail("send a change", error), {
+      is_replacement: is_same_session && seq !== null,
+    });
+    let hidden: HiddenViews = new Map();
+    let replayed = seq ?? this.#uplink.seq;
+    if (old !== null) {
+      this.#uplink.replay(next, replayed);
+      replayed = this.#uplink.seq;
+      hidden = await this.#places.build_hidden(this.#shown(bokeh, next, () => this.#is_shown));
     }
-    for (const view of this.#leaving.splice(0)) {
-      await view.dispose();
+    if (!this.#is_shown) {
+      this.#places.abandon(hidden);
+      await this.#places.release();
+      next.dispose();
+      return;
     }
-    this.#dispose_replica();
-    this.#asked = false;
-    this.#pending.clear();
-    this.#replaced_seq = this.#seq;
-    this.#replica = new Replica(
-      bokeh,
-      state,
-      (changes) => this.#send_changes(changes),
-      (error) => this.fail("send a change", error),
-    );
-    page_registry()._replicas.add(this.#describe);
+    // from here on without a pause, until the user sees the new one
+    this.#uplink.flush();
+    this.#uplink.replay(next, replayed);
+    this.#adopt(next, seq);
+    this.#places.reveal(hidden);
+    await this.#places.release();
+    if (old !== null) {
+      this.#coalesced += old.coalesced;
+      old.dispose();
+    }
     await this.#build_views();
+    if (is_news) {
+      this.#presence.acknowledge_later();
+    }
+  }
+
+  #shown(bokeh: BokehRoot, { document }: Replica, is_wanted: () => boolean): Shown {
+    return { bokeh, document, root_ids: this.#host.root_ids(), is_wanted };
+  }
+
+  /** From here on this is the replica, which contains the own changes up to a number. */
+  #adopt(replica: Replica, seq: number | null): void {
+    const old = this.#replica;
+    if (old !== null) {
+      this.#resyncs += 1;
+    }
+    if (seq === null || old?.session != replica.session) {
+      this.#uplink.pending.clear();
+      this.#replaced_seq = this.#uplink.seq;
+    } else {
+      this.#uplink.settled(seq);
+    }
+    this.#is_wrong = false;
+    this.#replica = replica;
+    page_registry()._replicas.add(this.#describe);
+    this.#uplink.follow(replica);
+    this.#take_held(replica);
+  }
+
+  /** Patches that came too early may follow now. */
+  #take_held({ session, revision }: Replica): void {
+    const next = this.#arrivals.next(session, revision);
+    if (next !== null) {
+      this.#waiting.unshift(next);
+    } else if (!this.#is_wrong && !this.#arrivals.is_waiting) {
+      this.#presence.request.stop(); // what was missing has come
+    }
   }
 
   async #build_views(): Promise<void> {
     const bokeh = this.#bokeh;
     const replica = this.#replica;
-    if (bokeh === null || replica === null) {
-      return;
-    }
-    for (const [id, entry] of [...this.#places]) {
-      // while another view was built this place may have gone, or all of them
-      const is_wanted = (): boolean => this.#places.get(id) === entry && this.#connected && this.#replica === replica;
-      if (entry.view !== null || entry.failed || !is_wanted()) {
-        continue;
-      }
-      const fail = (error: unknown): void => this.fail("render", error, entry.place);
-      try {
-        entry.view = new DocumentView(bokeh, replica.document, entry.place.element, this.#host.root_ids(), fail);
-      } catch (error) {
-        entry.failed = true;
-        fail(error);
-        continue;
-      }
-      await entry.view.build();
-      if (is_wanted()) {
-        entry.place.set_busy(false);
-      } else {
-        this.#let_go(entry);
-      }
+    if (bokeh !== null && replica !== null) {
+      const is_wanted = (): boolean => this.#connected && this.#replica === replica;
+      await this.#places.build(this.#shown(bokeh, replica, is_wanted));
     }
   }
 
-  #receive({ message, buffers }: Waiting): void {
-    if (message.kind == "document") {
-      const state = {
-        session: message.session,
-        revision: message.revision,
-        json: message.json,
-        buffers: Object.fromEntries(buffers),
-        requires: message.requires,
-      };
-      // Python's update() speaks to every client; it may have chosen other roots of this document
-      this.#enqueue_document(state, message.client === null);
+  #receive({ message, buffers }: Arrival): void {
+    switch (message.kind) {
+      case "document":
+        this.#enqueue_document(
+          {
+            state: state_of_document(message, buffers),
+            seq: message.client === null ? null : message.seq,
+            is_news: true,
+          },
+          // Python's update() speaks to every client; it may have chosen other roots of this document
+          message.client === null,
+        );
+        return;
+      case "sync":
+        this.#answer_sync(message);
+        return;
+      case "patch":
+        this.#receive_patch(message, buffers);
+        return;
+    }
+  }
+
+  #answer_sync({ session, revision }: SyncMessage): void {
+    const replica = this.#replica;
+    if (replica !== null && replica.session == session && replica.revision >= revision) {
+      this.#presence.acknowledge_later();
+    } else {
+      this.#ask_for_document(false);
+    }
+  }
+
+  #receive_patch(message: PatchMessage, buffers: Map<string, ArrayBuffer>): void {
+    const replica = this.#replica;
+    if (replica === null) {
+      if (this.#presence.request.is_open) {
+        this.#arrivals.hold({ message, buffers }); // for the document that was asked for
+      }
       return;
     }
-    const replica = this.#replica;
-    if (replica === null || message.session != replica.session || message.revision <= replica.revision) {
+    if (message.session != replica.session || message.revision <= replica.revision) {
       return; // of a document that is replaced, or contained in what came as a whole
     }
     if (message.revision > replica.revision + 1) {
-      this.#ask_for_document();
+      this.#arrivals.hold({ message, buffers });
       return;
     }
-    if (message.origin == this.id && (message.seq ?? 0) <= this.#replaced_seq) {
-      this.#ask_for_document(); // Python has the change, and neither the document nor this message
-    } else if (message.origin == this.id) {
-      replica.revision = message.revision;
-      this.#pending.acknowledged(message.seq ?? 0);
-    } else if (message.events === null) {
-      this.#ask_for_document(); // an acknowledgement for somebody else: his changes are missing here
-    } else {
-      try {
-        replica.flush(); // what was changed in this very task is pending, too
-        replica.apply(this.#pending.that_stay(message.events), buffers, message.revision);
-      } catch (error) {
-        this.fail("apply a patch", error);
-        this.#ask_for_document();
-      }
+    if (!this.#apply(replica, message, buffers)) {
+      this.#ask_for_document();
+    }
+    if (message.revision == replica.revision) {
+      this.#take_held(replica);
     }
   }
 
-  #enqueue_document(state: DocumentState, always = false): void {
-    const replica = this.#replica;
-    const is_same = replica !== null && replica.session == state.session && replica.revision == state.revision;
-    if (is_same && !this.#asked && !always) {
-      return; // a document that was asked for replaces one of its revision: a refused change is in that
+  /** Takes one step with the replica; whether it is then what Python has, as far as is known. */
+  #apply(replica: Replica, message: PatchMessage, buffers: Map<string, ArrayBuffer>): boolean {
+    const seq = message.seq ?? 0;
+    if (message.origin == this.id && seq > this.#replaced_seq) {
+      replica.revision = message.revision;
+      return !this.#uplink.settled(seq);
     }
-    this.#state_held = state;
+    try {
+      const events = events_of(message, buffers);
+      if (events === null) {
+        return false; // Python has a change that is neither here nor in this message
+      }
+      const staying = this.#uplink.pending.that_stay(events, replica, this.#uplink.seq + 1);
+      replica.apply(staying, buffers, message.revision);
+    } catch (error) {
+      this.fail("apply a patch", error);
+      return false;
+    }
+    this.#presence.acknowledge_later();
+    return true;
+  }
+
+  #enqueue_document(incoming: Incoming, always = false): void {
+    const replica = this.#replica;
+    const { session, revision } = incoming.state;
+    this.#presence.request.stop();
+    const is_known = replica !== null && replica.session == session && replica.revision >= revision;
+    if (is_known && !this.#is_wrong && !always) {
+      this.#presence.acknowledge_later();
+      return; // it came twice, or what was missing has come before it
+    }
+    this.#incoming = incoming;
     this.#work();
   }
 
   #dispose_replica(): void {
-    this.#replica?.dispose();
-    this.#replica = null;
+    const replica = this.#replica;
+    if (replica !== null) {
+      this.#coalesced += replica.coalesced;
+      this.#replica = null;
+      replica.dispose();
+    }
     page_registry()._replicas.delete(this.#describe);
   }
 
@@ -456,53 +552,24 @@ export class Client {
     }
   }
 
-  #send_changes({ events, buffers }: EncodedChanges): void {
-    const replica = this.#replica;
-    if (replica === null) {
-      return;
-    }
-    this.#seq += 1;
-    this.#pending.sent(this.#seq, events);
-    this.#send(
-      {
-        kind: "patch",
-        client: this.id,
-        session: replica.session,
-        seq: this.#seq,
-        revision: replica.revision,
-        events,
-        buffers: [...buffers.keys()],
-      },
-      [...buffers.values()],
-    );
-  }
-
   /** Says what failed in the cell (in one place, or wherever the model is shown) and tells Python. */
   fail(context: string, error: unknown, place?: Place): void {
     const { message, stack } = error instanceof Error ? error : { message: String(error), stack: "" };
     console.error(`bokeh_widget could not ${context}:`, error);
-    const text = `bokeh_widget could not ${context}: ${message}`;
-    if (place === undefined) {
-      this.#show_notice("error", text);
-    } else {
-      place.set_busy(false);
-      place.show_notice("error", text);
-    }
+    this.#places.say("error", `bokeh_widget could not ${context}: ${message}`, place);
     this.#send({ kind: "error", client: this.id, context, message, stack: stack ?? "" });
-  }
-
-  #show_notice(level: "error" | "warning", text: string): void {
-    for (const { place } of this.#places.values()) {
-      place.set_busy(false);
-      place.show_notice(level, text);
-    }
   }
 
   readonly #describe = (): ReplicaInfo => ({
     model_id: this.#host.model_id,
     client_id: this.id,
     revision: this.#replica?.revision ?? -1,
+    waiting: this.#replica?.waiting ?? 0,
+    coalesced: this.#coalesced + (this.#replica?.coalesced ?? 0),
+    in_flight: this.#uplink.in_flight,
+    seq: this.#uplink.seq,
+    resyncs: this.#resyncs,
     document: this.#replica?.document,
-    views: [...this.#places.values()].flatMap(({ view }) => view?.views ?? []),
+    views: this.#places.views,
   });
 }

@@ -31,14 +31,16 @@ interface SerializerInternals {
 type SerializerClass = new () => SerializerInternals;
 
 /**
- * Encodes events one by one, as they happen: many refer to live data, and a column that is
- * replaced and then streamed to would otherwise be sent with the streamed rows in it, twice.
+ * Encodes events one by one, when they are sent. A model that Python does not know is defined in
+ * the first place that names it, as it is then: see {@link is_contained}.
  */
 export class ChangeEncoder {
   readonly #tables: ModelTables;
   readonly #make_serializer: (buffers: Map<string, ArrayBuffer>) => SerializerInternals;
   /** Models that the event which is just being encoded defines; whether each counted as new. */
   readonly #defined = new Map<HasProps, boolean>();
+  /** All models that the events which wait here define. */
+  readonly #defined_before = new Set<HasProps>();
   #serializer: SerializerInternals | null = null;
   #events: unknown[] = [];
   #buffers = new Map<string, ArrayBuffer>();
@@ -115,6 +117,14 @@ export class ChangeEncoder {
     return this.#events.length == 0;
   }
 
+  /**
+   * Whether Python needs to hear of no change of a model that is older than this moment: the
+   * definition contains it that has been encoded, or will be once something names the model.
+   */
+  is_contained(model: HasProps): boolean {
+    return this.#defined_before.has(model) || this.#tables._new_models.has(model);
+  }
+
   /** Encodes one more event. One that cannot be encoded throws, and leaves no trace. */
   add(event: DocumentEvent): void {
     this.#serializer ??= this.#make_serializer(this.#buffers);
@@ -122,6 +132,9 @@ export class ChangeEncoder {
     this.#defined.clear();
     try {
       this.#events.push(this.#serializer.encode(event));
+      for (const model of this.#defined.keys()) {
+        this.#defined_before.add(model);
+      }
     } catch (error) {
       this.#undo(this.#serializer, size);
       throw error;
@@ -148,6 +161,7 @@ export class ChangeEncoder {
     this.#serializer = null;
     this.#events = [];
     this.#buffers = new Map();
+    this.#defined_before.clear();
     return taken;
   }
 }

@@ -3,7 +3,7 @@
  * same in Python; both are tested with the frames in tests/protocol.
  */
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** The whole document, as the synced trait `_document` carries it. */
 export interface DocumentState {
@@ -12,6 +12,13 @@ export interface DocumentState {
   readonly json: string;
   readonly buffers: Readonly<Record<string, BufferSource>>;
   readonly requires: readonly string[];
+}
+
+/** A message whose buffers came before it, in chunks: their sizes, in the order of the names. */
+export interface Transfer {
+  readonly id: string;
+  readonly count: number;
+  readonly sizes: readonly number[];
 }
 
 /** One step of the document; `events` is null in an acknowledgement for `origin`. */
@@ -24,6 +31,9 @@ export interface PatchMessage {
   readonly events: readonly unknown[] | null;
   readonly buffers: readonly string[];
   readonly requires: readonly string[];
+  /** Name of the buffer with the JSON of the events, if it is not in `events`. */
+  readonly packed: string | null;
+  readonly transfer: Transfer | null;
 }
 
 export interface DocumentMessage {
@@ -31,9 +41,32 @@ export interface DocumentMessage {
   readonly client: string | null;
   readonly session: string;
   readonly revision: number;
+  /** The last patch of `client` that the document contains; null if it is for every client. */
+  readonly seq: number | null;
   readonly json: string;
   readonly buffers: readonly string[];
   readonly requires: readonly string[];
+  /** Name of the buffer with the JSON, if it is not in `json`. */
+  readonly packed: string | null;
+  readonly transfer: Transfer | null;
+}
+
+/** A part of the buffers of a message that follows; null for every client. */
+export interface ChunkMessage {
+  readonly kind: "chunk";
+  readonly client: string | null;
+  readonly transfer: string;
+  readonly index: number;
+  readonly count: number;
+  /** Bytes of the whole transfer. */
+  readonly size: number;
+}
+
+/** The kernel asks whether the client is at this revision. */
+export interface SyncMessage {
+  readonly kind: "sync";
+  readonly session: string;
+  readonly revision: number;
 }
 
 export interface RefusedMessage {
@@ -49,19 +82,39 @@ export interface NoticeMessage {
   readonly text: string;
 }
 
-export type KernelMessage = PatchMessage | DocumentMessage | RefusedMessage | NoticeMessage;
+export type KernelMessage =
+  | PatchMessage
+  | DocumentMessage
+  | ChunkMessage
+  | SyncMessage
+  | RefusedMessage
+  | NoticeMessage;
+
+/** What says which views there are, in order. */
+interface Ticked {
+  readonly client: string;
+  /** Rises by one with each message of these kinds of a client. */
+  readonly tick: number;
+}
+
+interface Viewed extends Ticked {
+  /** All views of the client, after this message. */
+  readonly views: readonly string[];
+}
 
 export type ClientMessage =
-  | {
+  | (Viewed & {
       readonly kind: "attach";
-      readonly client: string;
       readonly session: string | null;
       readonly revision: number | null;
       readonly protocol: number;
-    }
-  | { readonly kind: "hi"; readonly client: string; readonly view: string }
-  | { readonly kind: "gone"; readonly client: string; readonly view: string }
-  | { readonly kind: "bye"; readonly client: string }
+      /** The last own patch that was acknowledged. */
+      readonly seq: number;
+    })
+  | (Viewed & { readonly kind: "ack"; readonly session: string; readonly revision: number })
+  | (Viewed & { readonly kind: "hi"; readonly view: string })
+  | (Viewed & { readonly kind: "gone"; readonly view: string })
+  | (Ticked & { readonly kind: "bye" })
   | {
       readonly kind: "patch";
       readonly client: string;
@@ -86,11 +139,17 @@ export class ProtocolError extends Error {
 
 const is_string = (value: unknown): value is string => typeof value == "string";
 const is_count = (value: unknown): value is number => Number.isInteger(value);
+const is_size = (value: unknown): value is number => is_count(value) && value >= 0;
 const is_names = (value: unknown): value is string[] => Array.isArray(value) && value.every(is_string);
 const or_null =
   (check: (value: unknown) => boolean) =>
   (value: unknown): boolean =>
     value === null || check(value);
+
+const is_transfer = (value: unknown): boolean => {
+  const { id, count, sizes } = Object(value) as Partial<Record<keyof Transfer, unknown>>;
+  return is_string(id) && is_size(count) && Array.isArray(sizes) && sizes.every(is_size);
+};
 
 type Checks = Readonly<Record<string, (value: unknown) => boolean>>;
 
@@ -103,6 +162,8 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     events: or_null(Array.isArray),
     buffers: is_names,
     requires: is_names,
+    packed: or_null(is_string),
+    transfer: or_null(is_transfer),
   },
   document: {
     client: or_null(is_string),
@@ -111,7 +172,18 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     json: is_string,
     buffers: is_names,
     requires: is_names,
+    seq: or_null(is_count),
+    packed: or_null(is_string),
+    transfer: or_null(is_transfer),
   },
+  chunk: {
+    client: or_null(is_string),
+    transfer: is_string,
+    index: is_size,
+    count: is_size,
+    size: is_size,
+  },
+  sync: { session: is_string, revision: is_count },
   refused: { client: is_string, seq: is_count, message: is_string },
   notice: { level: (value) => value === "error" || value === "warning", text: is_string },
 };
@@ -159,4 +231,35 @@ export function named_buffers(names: readonly string[], buffers: readonly Buffer
     );
   }
   return new Map(names.map((name, i) => [name, exact_buffer(buffers[i] as BufferSource)]));
+}
+
+/** The JSON of a message, which may be the UTF-8 of one of its buffers; that one is taken out. */
+export function unpack_json(packed: string, buffers: Map<string, ArrayBuffer>): string {
+  const bytes = buffers.get(packed);
+  if (bytes === undefined) {
+    throw new ProtocolError(
+      `message from the kernel has its JSON in the buffer "${packed}", which did not come with it`,
+    );
+  }
+  buffers.delete(packed);
+  return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+}
+
+/** The events of a patch, wherever they are; null in a mere acknowledgement. */
+export function events_of(message: PatchMessage, buffers: Map<string, ArrayBuffer>): readonly unknown[] | null {
+  if (message.packed === null) {
+    return message.events;
+  }
+  const events: unknown = JSON.parse(unpack_json(message.packed, buffers));
+  if (!Array.isArray(events)) {
+    throw new ProtocolError(`message "patch" from the kernel: the buffer "${message.packed}" holds no array of events`);
+  }
+  return events;
+}
+
+/** The document of a message, as the model's state would carry it. */
+export function state_of_document(message: DocumentMessage, buffers: Map<string, ArrayBuffer>): DocumentState {
+  const { session, revision, requires, packed } = message;
+  const json = packed === null ? message.json : unpack_json(packed, buffers);
+  return { session, revision, json, buffers: Object.fromEntries(buffers), requires };
 }

@@ -1,10 +1,18 @@
 /** One BokehJS document that follows the one in Python: built, patched, disposed. */
 
+import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
 import type { Document, Patch } from "@bokeh/bokehjs/build/js/lib/document/document";
 import type { DocumentEvent } from "@bokeh/bokehjs/build/js/lib/document/events";
+import { change_of, changed_model, event_of } from "./changes";
+import { Coalescer } from "./coalescing";
 import { ChangeEncoder, type EncodedChanges } from "./encoder";
 import { type DocumentState, exact_buffer } from "./protocol";
 import { after_patch, type BokehRoot, release_document } from "./upstream";
+
+export interface ReplicaOptions {
+  /** The document was shown before, and Python has heard that it is ready. */
+  readonly is_replacement?: boolean;
+}
 
 export class Replica {
   readonly document: Document;
@@ -13,26 +21,30 @@ export class Replica {
 
   readonly #bokeh: BokehRoot;
   readonly #encoder: ChangeEncoder;
-  readonly #on_changes: (changes: EncodedChanges) => void;
+  readonly #changes = new Coalescer<HasProps, DocumentEvent>();
+  readonly #on_changes: () => void;
   readonly #on_error: (error: unknown) => void;
-  #flush_scheduled = false;
+  readonly #is_replacement: boolean;
+  #is_scheduled = false;
   #disposed = false;
 
   /**
    * Builds the document.
    *
-   * @param on_changes is given what BokehJS itself changed, one call per task of the browser.
+   * @param on_changes is called at the end of each task of the browser in which BokehJS changed something.
    * @param on_error is given the error of a change that cannot be sent.
    */
   constructor(
     bokeh: BokehRoot,
     state: DocumentState,
-    on_changes: (changes: EncodedChanges) => void,
+    on_changes: () => void,
     on_error: (error: unknown) => void,
+    options: ReplicaOptions = {},
   ) {
     this.#bokeh = bokeh;
     this.#on_changes = on_changes;
     this.#on_error = on_error;
+    this.#is_replacement = options.is_replacement ?? false;
     this.session = state.session;
     this.revision = state.revision;
     const buffers = new Map(Object.entries(state.buffers).map(([id, data]) => [id, exact_buffer(data)] as const));
@@ -52,7 +64,6 @@ export class Replica {
 
   /** Applies one revision of Python's document. */
   apply(events: readonly unknown[], buffers: Map<string, ArrayBuffer>, revision: number): void {
-    this.flush(); // what was changed here before belongs before
     this.document.apply_json_patch({ events } as unknown as Patch, buffers);
     after_patch(this.document);
     this.revision = revision;
@@ -61,42 +72,71 @@ export class Replica {
   readonly #on_document_change = (event: DocumentEvent): void => {
     const events = "events" in event ? (event.events as DocumentEvent[]) : [event];
     for (const single of events) {
-      if (single.sync) {
-        this.#encode(single);
+      if (single.sync && !(this.#is_replacement && says_ready(single))) {
+        this.#changes.put(change_of(this.#bokeh, single));
       }
     }
-    if (!this.#flush_scheduled && !this.#encoder.is_empty) {
-      this.#flush_scheduled = true;
+    if (!this.#is_scheduled && !this.#changes.is_empty) {
+      this.#is_scheduled = true;
       queueMicrotask(() => {
-        this.#flush_scheduled = false;
-        this.flush();
+        this.#is_scheduled = false;
+        if (!this.#disposed && !this.#changes.is_empty) {
+          this.#on_changes();
+        }
       });
     }
   };
 
-  #encode(event: DocumentEvent): void {
-    try {
-      this.#encoder.add(event);
-    } catch (error) {
-      // this runs inside of BokehJS's setter, and other events may follow: both have to go on
-      this.#on_error(error);
-    }
+  /** How many changes of BokehJS wait to be taken. */
+  get waiting(): number {
+    return this.#changes.size;
   }
 
-  /** Hands over what has been changed since the last time. */
-  flush(): void {
-    if (!this.#disposed && !this.#encoder.is_empty) {
-      this.#on_changes(this.#encoder.take());
-    }
+  /** How many changes of BokehJS were taken in by later ones. */
+  get coalesced(): number {
+    return this.#changes.coalesced;
   }
 
-  /** Frees the document; every view of it has been released before. */
+  /** Whether a new value of the property waits to be taken. */
+  waits_with(id: string, attr: string): boolean {
+    const model = this.document.get_model_by_id(id);
+    return model !== null && this.#changes.has_property(model, attr);
+  }
+
+  /** Whether something waits to be taken that changes a part of the data of a source. */
+  waits_with_rows(id: string): boolean {
+    const model = this.document.get_model_by_id(id);
+    return model !== null && this.#changes.has_rows(model);
+  }
+
+  /** What BokehJS changed since the last time; no events if nothing of it can or needs to be sent. */
+  take_changes(): EncodedChanges {
+    for (const change of this.#changes.take()) {
+      const model = changed_model(change);
+      if (model !== null && this.#encoder.is_contained(model)) {
+        continue;
+      }
+      try {
+        this.#encoder.add(event_of(this.#bokeh, this.document, change));
+      } catch (error) {
+        this.#on_error(error); // the others are sent all the same
+      }
+    }
+    return this.#encoder.take();
+  }
+
+  /** Frees the document; every view of it has been released before. What waits is lost. */
   dispose(): void {
     if (!this.#disposed) {
-      this.flush();
       this.#disposed = true;
+      this.#changes.take();
       this.document.remove_on_change(this.#on_document_change);
       release_document(this.#bokeh, this.document);
     }
   }
+}
+
+function says_ready(event: DocumentEvent): boolean {
+  const { msg_data } = event as { readonly msg_data?: { readonly event_name?: string } };
+  return msg_data?.event_name == "document_ready";
 }

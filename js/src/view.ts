@@ -19,24 +19,36 @@ interface Kinded {
 /** Sizing modes in which a plot takes the width that its place offers. */
 const TAKES_WIDTH = /^(stretch_width|stretch_both|scale_width|scale_both)$/;
 
+const SHOWN = "display: contents";
+
+/** Laid out in the place that the shown one has, and neither seen nor felt. */
+const HIDDEN = "position: absolute; inset: 0; z-index: -1; opacity: 0; visibility: hidden; pointer-events: none";
+
 export class DocumentView {
   readonly #document: Document;
   readonly #element: HTMLElement;
   readonly #root_ids: readonly string[] | null;
   readonly #on_error: (error: unknown) => void;
   readonly #manager: ViewManager;
+  /** What holds the trees; they are hidden, at their full size, until {@link reveal}. */
+  readonly #stage = document.createElement("div");
+  #is_hidden: boolean;
   readonly #trees = new Map<HasProps, { view: Rendered | null; place: HTMLElement }>();
   #work: Promise<void> = Promise.resolve();
   #disposed = false;
 
+  /** @param is_hidden builds it unseen over what the element shows: see {@link reveal}. */
   constructor(
     bokeh: BokehRoot,
     document: Document,
     element: HTMLElement,
     root_ids: readonly string[] | null,
     on_error: (error: unknown) => void,
+    is_hidden = false,
   ) {
     this.#document = document;
+    this.#is_hidden = is_hidden;
+    this.#stage.style.cssText = is_hidden ? HIDDEN : SHOWN;
     this.#element = element;
     this.#root_ids = root_ids;
     this.#on_error = on_error;
@@ -56,6 +68,21 @@ export class DocumentView {
   /** The roots of the view trees that are alive. */
   get views(): View[] {
     return [...this.#trees.values()].flatMap(({ view }) => (view === null ? [] : [view]));
+  }
+
+  /** Takes the place of what was shown. */
+  reveal(): void {
+    if (this.#is_hidden && !this.#disposed) {
+      this.#is_hidden = false;
+      this.#element.style.removeProperty("position");
+      this.#stage.style.cssText = SHOWN;
+      this.#update_width();
+    }
+  }
+
+  /** Gives its place to another one; it is to be disposed of. */
+  hide(): void {
+    this.#stage.style.cssText = "display: none";
   }
 
   /** Shows what the document holds now; settles when all of it is built. */
@@ -118,7 +145,13 @@ export class DocumentView {
   async #show(model: HasProps): Promise<void> {
     const place = document.createElement("div");
     place.style.display = "contents";
-    this.#element.append(place);
+    this.#stage.append(place);
+    if (this.#stage.parentElement === null) {
+      this.#element.append(this.#stage);
+      if (this.#is_hidden) {
+        this.#element.style.position = "relative";
+      }
+    }
     const tree: { view: Rendered | null; place: HTMLElement } = { view: null, place };
     this.#trees.set(model, tree);
     try {
@@ -151,6 +184,9 @@ export class DocumentView {
   }
 
   #update_width(): void {
+    if (this.#is_hidden) {
+      return; // the one that is shown says that
+    }
     const takes_width = this.#shown_models().some((model) => {
       const { sizing_mode } = model as unknown as { sizing_mode?: string | null };
       return typeof sizing_mode == "string" && TAKES_WIDTH.test(sizing_mode);
@@ -170,6 +206,10 @@ export class DocumentView {
       await this.#release(tree);
     }
     this.#trees.clear();
+    this.#stage.remove();
+    if (this.#is_hidden) {
+      this.#element.style.removeProperty("position");
+    }
     if (this.#document.views_manager === this.#manager) {
       delete this.#document.views_manager;
     }

@@ -278,6 +278,9 @@ function make_place(element: HTMLElement, notices: HTMLElement): Place {
         notices.firstElementChild?.remove();
       }
     },
+    show_progress(part) {
+      show_progress(element, part);
+    },
     set_busy(busy) {
       if (busy) {
         element.setAttribute("aria-busy", "true");
@@ -286,4 +289,24 @@ function make_place(element: HTMLElement, notices: HTMLElement): Place {
       }
     },
   };
+}
+
+/** A bar and a number in a place that waits; part of the element that the document is built into. */
+function show_progress(element: HTMLElement, part: number | null): void {
+  const shown = element.querySelector<HTMLElement>(":scope > .bokeh-widget-progress");
+  if (part === null) {
+    shown?.remove();
+    return;
+  }
+  const line = shown ?? document.createElement("div");
+  if (shown === null) {
+    const bar = document.createElement("progress");
+    bar.max = 1;
+    line.classList.add("bokeh-widget-progress");
+    line.append(bar, document.createElement("span"));
+    element.append(line);
+  }
+  const [bar, text] = line.children;
+  (bar as HTMLProgressElement).value = part;
+  (text as HTMLElement).textContent = `Loading the document: ${Math.floor(100 * part)} %`;
 }

@@ -31,6 +31,9 @@ beforeEach(async () => {
   const place = new FakePlace();
   const place_id = client.add_place(place);
   await until(() => expect(host.of_kind("patch").length).toBe(1)); // document_ready
+  const ready = required(parse_kernel_message(load("kernel_patch_acknowledgement").content));
+  // the kernel has it, and takes the next one at once; the revision of the frames is the first one
+  client.handle({ ...ready, seq: 1, revision: 0, origin: client.id } as typeof ready, []);
   const document = required(bokeh.documents[0]);
   page = { bokeh, host, client, place, place_id, document, model: (id) => required(document.get_model_by_id(id)) };
 });
@@ -45,7 +48,8 @@ afterEach(async () => {
 describe("frames of the kernel", () => {
   const parse = ({ content, buffers }: Frame) => {
     const message = required(parse_kernel_message(content));
-    return { message, buffers: "buffers" in message ? named_buffers(message.buffers, Object.values(buffers)) : null };
+    const names = "buffers" in message ? message.buffers : Object.keys(buffers);
+    return { message, buffers: named_buffers(names, Object.values(buffers)) };
   };
   const names = frame_names("to_client");
   const frames = names.filter((name) => name != "kernel_state");
@@ -55,11 +59,11 @@ describe("frames of the kernel", () => {
     const { message, buffers } = parse(frame);
     expect(message).toBe(frame.content);
     for (const [id, bytes] of Object.entries(frame.buffers)) {
-      const buffer = required(buffers?.get(id));
+      const buffer = required(buffers.get(id));
       expect(buffer).toBeInstanceOf(ArrayBuffer);
       expect([...new Uint8Array(buffer)]).toEqual([...bytes]);
     }
-    expect(buffers?.size ?? 0).toBe(Object.keys(frame.buffers).length);
+    expect(buffers.size).toBe(Object.keys(frame.buffers).length);
   });
 
   const patches = frames.filter(
@@ -80,6 +84,12 @@ describe("frames of the kernel", () => {
   });
 });
 
+/** The kernel sends a frame. */
+function handle(name: string): void {
+  const { content, buffers } = load(name);
+  page.client.handle(required(parse_kernel_message(content)), Object.values(buffers));
+}
+
 type Change = () => void | Promise<void>;
 
 function set(id: string, attributes: Record<string, unknown>): Change {
@@ -98,6 +108,7 @@ interface Source extends HasProps {
 
 /** What each frame of a client comes from. */
 const CHANGES: Readonly<Record<string, Change>> = {
+  client_ack: () => handle("kernel_patch_model_changed"),
   client_attach: () => undefined,
   client_attach_without_document: async () => {
     const client = new Client(Object.assign(page.host, { state: null }));
@@ -116,6 +127,8 @@ const CHANGES: Readonly<Record<string, Change>> = {
         events: [{ kind: "Mystery" }],
         buffers: [],
         requires: [],
+        packed: null,
+        transfer: null,
       },
       [],
     ),
@@ -162,6 +175,7 @@ describe("frames of a client", () => {
       ...message,
       client: "client-1",
       ...("view" in message ? { view: "view-1" } : {}),
+      ...("views" in message ? { views: message.views.map((_, i) => `view-${i + 1}`) } : {}),
       ...("stack" in message ? { stack: "stack" } : {}),
     };
   }

@@ -111,6 +111,8 @@ export class FakeHost implements Host {
 export class FakePlace implements Place {
   readonly element = document.body.appendChild(document.createElement("div"));
   readonly notices: { level: string; text: string }[] = [];
+  /** What was shown of the way that the document has come; the last is null if nothing is. */
+  readonly progress: (number | null)[] = [];
   busy = false;
 
   show_notice(level: "error" | "warning", text: string): void {
@@ -119,6 +121,10 @@ export class FakePlace implements Place {
 
   set_busy(busy: boolean): void {
     this.busy = busy;
+  }
+
+  show_progress(part: number | null): void {
+    this.progress.push(part);
   }
 }
 

@@ -1,0 +1,93 @@
+/** What a client says of itself: which views it has, which revision they show, and that it needs a document. */
+
+import { type ClientMessage, PROTOCOL_VERSION } from "./protocol";
+import { after_frame, Request } from "./timing";
+
+type Ticked = Extract<ClientMessage, { tick: number }>;
+type Bare<T> = T extends Ticked ? Omit<T, "client" | "tick" | "views"> : never;
+
+/** A revision of a document. */
+export interface Position {
+  readonly session: string;
+  readonly revision: number;
+}
+
+export interface PresenceOptions {
+  readonly client: string;
+  /** Ids of all views. */
+  views(): string[];
+  /** The last own patch that was acknowledged. */
+  acknowledged_seq(): number;
+  /** What is shown now. */
+  position(): Position | null;
+  send(message: ClientMessage): void;
+}
+
+const GONE_EVERY_MS = 1000;
+
+export class Presence {
+  readonly #options: PresenceOptions;
+  /** Asks for the document until it comes. */
+  readonly request = new Request(() => this.attach(null));
+  #tick = 0;
+  #said_gone_ms = Number.NEGATIVE_INFINITY;
+  #cancel_ack: (() => void) | null = null;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+  }
+
+  hi(view: string): void {
+    this.#send({ kind: "hi", view });
+  }
+
+  gone(view: string): void {
+    this.#send({ kind: "gone", view });
+  }
+
+  bye(): void {
+    this.#send({ kind: "bye" });
+  }
+
+  /** Starts from a document, or asks for one. */
+  attach(position: Position | null): void {
+    const { session, revision } = position ?? { session: null, revision: null };
+    const seq = this.#options.acknowledged_seq();
+    this.#send({ kind: "attach", session, revision, protocol: PROTOCOL_VERSION, seq });
+  }
+
+  /** The kernel sends to a client that shows nothing: it has not heard that the views are gone. */
+  gone_again(): void {
+    const now = performance.now();
+    if (this.#tick > 0 && now - this.#said_gone_ms >= GONE_EVERY_MS) {
+      this.#said_gone_ms = now;
+      this.gone("");
+    }
+  }
+
+  /** Says what is shown once the user can see it: one message for all until then. */
+  acknowledge_later(): void {
+    this.#cancel_ack ??= after_frame(() => {
+      this.#cancel_ack = null;
+      const position = this.#options.position();
+      if (position !== null) {
+        this.#send({ kind: "ack", session: position.session, revision: position.revision });
+      }
+    });
+  }
+
+  /** Nothing is asked and nothing is said by itself from here on. */
+  call_off(): void {
+    this.request.stop();
+    this.#cancel_ack?.();
+    this.#cancel_ack = null;
+  }
+
+  /** Later messages have higher ticks: what an older one says of the views is known to be old. */
+  #send(message: Bare<Ticked>): void {
+    this.#tick += 1;
+    const { client } = this.#options;
+    const views = message.kind == "bye" ? {} : { views: this.#options.views() };
+    this.#options.send({ client, ...message, ...views, tick: this.#tick } as ClientMessage);
+  }
+}
