@@ -71,6 +71,7 @@ export class Client {
   #incoming: Incoming | null = null;
   #waiting: Arrival[] = [];
   #attached = false;
+  #was_shown = false;
   #is_wrong = false;
   #working: Promise<void> | null = null;
   /** The changes up to this number were made to a replica that was replaced, by what may lack them. */
@@ -88,6 +89,7 @@ export class Client {
   /** Shows the document in one more place; the id is for {@link remove_place}. */
   add_place(place: Place): string {
     const id = this.#places.add(place);
+    this.#was_shown = true;
     this.#presence.hi(id);
     if (this.#replica !== null) {
       this.#uplink.follow(this.#replica); // one that was to go, and has not gone yet
@@ -195,7 +197,7 @@ export class Client {
         }
         return;
       case "chunk":
-        if ((message.client ?? this.id) == this.id && (this.#is_shown || this.#host_has_state())) {
+        if ((message.client ?? this.id) == this.id && (this.#is_shown || this.#expects_view)) {
           this.#take_chunk(message, buffers);
         }
         return;
@@ -207,7 +209,7 @@ export class Client {
         }
         return;
       case "document":
-        if ((message.client ?? this.id) != this.id || !this.#is_shown) {
+        if ((message.client ?? this.id) != this.id || !(this.#is_shown || this.#expects_view)) {
           return;
         }
         if (message.client !== null) {
@@ -233,6 +235,12 @@ export class Client {
   }
 
   #enqueue(arrival: Arrival): void {
+    const { message, buffers } = arrival;
+    if (message.kind == "document" && !this.#is_shown) {
+      // it was too large to come with the model's state
+      this.#incoming = { state: state_of_document(message, buffers), seq: null, is_news: true };
+      return;
+    }
     this.#waiting.push(arrival);
     if (this.#waiting.length > MAX_WAITING && this.#replica === null) {
       // nothing consumes them: nobody shows this model, or its BokehJS does not come
@@ -243,6 +251,11 @@ export class Client {
       }
     }
     this.#work();
+  }
+
+  /** Nothing has been shown yet: what comes may be for the first view. */
+  get #expects_view(): boolean {
+    return this.#connected && !this.#was_shown;
   }
 
   get #is_shown(): boolean {
@@ -472,7 +485,8 @@ export class Client {
     if (replica !== null && replica.session == session && replica.revision >= revision) {
       this.#presence.acknowledge_later();
     } else {
-      this.#ask_for_document(false);
+      // the kernel took what is missing here to be on its way, and everything before this message has come
+      this.#presence.request.again();
     }
   }
 

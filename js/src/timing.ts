@@ -53,6 +53,12 @@ export class Request {
     }
   }
 
+  /** Asks at once, whether an answer is awaited or not: what is awaited will not come. */
+  again(): void {
+    this.stop();
+    this.start();
+  }
+
   /** The answer comes, but not all of it is here: no reason to ask again yet. */
   restart_wait(): void {
     if (this.is_open) {
