@@ -58,13 +58,17 @@ def _acknowledge(kernel: Kernel, comm_id: str) -> None:
     kernel.custom(comm_id, {"kind": "ack", "session": session, "revision": revision, **views})
 
 
-def _patch(kernel: Kernel, comm_id: str, *events: Any, **buffers: bytes) -> Run:
+def _next_seq(comm_id: str) -> int:
     _seqs[comm_id] += 1
+    return _seqs[comm_id]
+
+
+def _patch(kernel: Kernel, comm_id: str, *events: Any, **buffers: bytes) -> Run:
     message = {
         "kind": "patch",
         "client": "page",
         "session": kernel.value("w.session.id"),
-        "seq": _seqs[comm_id],
+        "seq": _next_seq(comm_id),
         "revision": kernel.value("w.session.revision"),
         "events": list(events),
         "buffers": list(buffers),
@@ -256,8 +260,45 @@ def test_a_document_changed_from_a_thread(kernel: Kernel) -> None:
         since=since,
     )
     patches = [m.custom for m in kernel.published[since:] if (m.custom or {}).get("kind") == "patch"]
-    assert [patch["revision"] for patch in patches if patch] == list(range(1, 21))
+    assert [patch["revision"] for patch in patches if patch] == list(range(1, len(patches) + 1))
+    assert 3 <= len(patches) < 20  # two at once, the rest when a cell of the test has run
     kernel.ok("thread.join()")
+
+
+def test_a_blocking_cell_shows_what_it_does(kernel: Kernel) -> None:
+    kernel.ok("slider = Slider(start=0, end=10**6, value=0)\nw = BokehWidget(slider)")
+    _show(kernel)
+    run = kernel.ok(
+        "import time\nend = time.monotonic() + 1\nwhile time.monotonic() < end:\n    slider.value += 1\nlast = slider.value\n"
+        "slider.value += 1\ntime.sleep(0.5)\nslider.value += 1"
+    )
+    patches = [patch.custom["events"][0]["new"] for patch in run.customs("patch") if patch.custom]
+    # nobody acknowledges, and what comes last in the loop does not wait for the end of the cell
+    assert 10 <= len(patches) < 60
+    last = kernel.value("last")
+    assert last + 1 in patches
+    assert patches[-1] == last + 2
+
+
+def test_a_large_document_follows_what_displays_it(kernel: Kernel) -> None:
+    run = kernel.ok(
+        "import numpy as np\nsource = ColumnDataSource({'x': np.zeros(20_000)})\n"
+        "w = BokehWidget(Div(tags=[source]), frame_limit_bytes=100_000)\ndisplay(w)"
+    )
+    kinds = [(message.custom or {}).get("kind", message.kind) for message in run.messages]
+    kinds = [kind for kind in kinds if kind in ("comm_open", "display_data", "chunk", "document")]
+    assert kinds[kinds.index("display_data") :] == ["display_data", "chunk", "chunk", "document"]
+
+
+def test_a_large_document_does_not_wait_for_the_end_of_its_cell(kernel: Kernel) -> None:
+    run = kernel.ok(
+        "import time\nimport numpy as np\nsource = ColumnDataSource({'x': np.zeros(20_000)})\n"
+        "w = BokehWidget(Div(tags=[source]), frame_limit_bytes=100_000)\ndisplay(w)\n"
+        "end = time.monotonic() + 10\n"
+        "while w._is_due and time.monotonic() < end:\n    time.sleep(0.01)\nprint('sent' if not w._is_due else 'late')"
+    )
+    assert run.text == "sent\n"
+    assert len(run.customs("document")) == 1
 
 
 def test_prints_of_callbacks_are_published(kernel: Kernel) -> None:
@@ -429,7 +470,7 @@ def test_an_interrupt_in_a_callback_leaves_everything_working(own_kernel: Kernel
         "kind": "patch",
         "client": "page",
         "session": session,
-        "seq": 1,
+        "seq": _next_seq(comm_id),
         "revision": 0,
         "events": [event],
         "buffers": [],
@@ -441,7 +482,7 @@ def test_an_interrupt_in_a_callback_leaves_everything_working(own_kernel: Kernel
     kernel.finish(sent["header"]["msg_id"], has_reply=False)
     # the lock is free, the batch is over, curdoc() is what it was, and the next change arrives
     assert kernel.value("curdoc() is w.document") is False
-    assert kernel.value("[slider.value, w.session._batch_depth]") == [5, 0]
+    assert kernel.value("[slider.value, w.session.flow.is_held]") == [5, False]
     _set_value(kernel, comm_id, 7)
     assert kernel.value("slider.value") == 7
     [patch] = kernel.ok("slider.title = 'after'").customs("patch")
