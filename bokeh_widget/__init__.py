@@ -2,10 +2,24 @@
 
 from . import errors
 from ._session import Session
+from ._stats import ClientStats, WidgetStats
 from ._version import __version__
+from .diagnostics import Info, info
 from .widget import BokehWidget, State, close_all, show
 
-__all__ = ["BokehWidget", "Session", "State", "__version__", "close_all", "errors", "show"]
+__all__ = [
+    "BokehWidget",
+    "ClientStats",
+    "Info",
+    "Session",
+    "State",
+    "WidgetStats",
+    "__version__",
+    "close_all",
+    "errors",
+    "info",
+    "show",
+]
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import time
 import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,7 @@ def _guarded(
         session = session_ref()
         if session is None or session.closed or (rests and session.is_resting):
             return None
+        session.callback_rate.count(time.monotonic() * 1000)
         try:
             with session.batch():
                 result = callback()

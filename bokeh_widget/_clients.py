@@ -28,6 +28,10 @@ class Client:
         Its last patch that was applied or refused; those up to it are duplicates. -1 as long as it is not known.
     refusal : tuple of (int, str) or None
         The last patch that was refused, and why: said again if the page asks again.
+    has_asked : bool
+        Whether it has attached before.
+    documents_sent : int
+        How often it was sent the whole document.
     """
 
     id: str
@@ -37,6 +41,7 @@ class Client:
     seq: int = -1
     refusal: tuple[int, str] | None = None
     has_asked: bool = False
+    documents_sent: int = 0
 
     @property
     def is_present(self) -> bool:

@@ -110,8 +110,8 @@ class Flow:
         pump: Callable[[], None],
     ) -> None:
         self.revision = 0
-        self.frames_sent = 0
         self.reminders_sent = 0
+        self.patches_received = 0
         self.changes: Coalescer = Coalescer()
         self.outbox: Outbox[Peer] = Outbox()
         self._document: Document | None = document
@@ -246,7 +246,6 @@ class Flow:
             if connection.is_shown:
                 self._expect(connection)
                 self.send_to(connection, patch)
-        self.frames_sent += 1
         self.outbox.sent(patch.revision, now_ms())
 
     def sent_for(self, client: str, revision: int) -> None:

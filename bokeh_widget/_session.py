@@ -21,6 +21,7 @@ from ._callbacks import SessionCallbacks, restore_curdoc
 from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._flow import Connection, Flow, Patch, source_of
 from ._protocol import Buffer, ClientPatch, DocumentState
+from ._stats import RateMeter
 from ._upstream import lock_column_data
 from .errors import InputTypeError, SessionClosedError
 
@@ -66,6 +67,7 @@ class Session:
         self.id: Final = uuid.uuid4().hex
         self.lock: Final = threading.RLock()
         self.last_error: BaseException | None = None
+        self.callback_rate: Final = RateMeter()
         self._document: Document | None = document
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -257,6 +259,7 @@ class Session:
                 and self.flow.note_page_change(source, patch.revision, patch.client)
             ]
             self.flow.revision += 1
+            self.flow.patches_received += 1
             bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
             revision = self.flow.revision
             # after the callbacks: the page then sends its next change when there is time for it

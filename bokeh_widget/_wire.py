@@ -116,6 +116,7 @@ class Wire:
             transfer=None,
             requires=state["requires"],
         )
+        self.bytes_sent += len(content["json"])
         self._message(content, list(buffers.values()), client=client)
 
     def sync(self, session_id: str, revision: int) -> None:

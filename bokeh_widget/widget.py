@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -18,6 +19,7 @@ from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
 from ._clients import Client, Clients
 from ._content import Content, resolve_content
+from ._flow import now_ms
 from ._protocol import (
     PROTOCOL_VERSION,
     Acknowledgement,
@@ -41,6 +43,7 @@ from ._session import (
     checked_error_callbacks,
     session_of,
 )
+from ._stats import ClientStats, WidgetStats
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
 from ._version import __version__
 from ._waker import waker
@@ -66,6 +69,7 @@ unused_session_lifetime_ms: float = 15_000
 Name and default are those of Bokeh server's ``--unused-session-lifetime``.
 """
 
+_numbers: Final = itertools.count()
 _widgets: Final[weakref.WeakSet[BokehWidget]] = weakref.WeakSet()
 
 
@@ -172,6 +176,7 @@ class BokehWidget(CollectableDOMWidget):
         except BaseException:
             self._session.disconnect(self)  # its timers stop, and the models are free again
             raise
+        self._number = next(_numbers)
         _widgets.add(self)
         self._leave_when_collected()
 
@@ -235,6 +240,41 @@ class BokehWidget(CollectableDOMWidget):
     def state(self) -> State:
         """Created, shown in some page, hidden, or closed."""
         return State.CLOSED if self.comm is None else self._state
+
+    @property
+    def stats(self) -> WidgetStats:
+        """What the widget did so far, and which pages show it; a notebook displays it as a table."""
+        session, flow = self._session, self._session.flow
+        with session.lock:
+            outbox, now = flow.outbox, now_ms()
+            clients = tuple(
+                ClientStats(
+                    client=client.id,
+                    views=len(client.views),
+                    revision=outbox.acknowledged(peer) or 0,
+                    frames_in_flight=outbox.in_flight(peer),
+                    is_lagging=outbox.is_lagging(peer, now),
+                    documents_sent=client.documents_sent,
+                )
+                for client in self._clients.present()
+                for peer in [(self.model_id, client.id)]
+            )
+            return WidgetStats(
+                model_id=self.model_id,
+                shows="" if self.closed else ", ".join(type(root).__name__ for root in self.roots),
+                state=self.state.value,
+                revision=session.revision,
+                clients=clients,
+                frames_sent=self._wire.frames_sent,
+                bytes_sent=self._wire.bytes_sent,
+                patches_received=flow.patches_received,
+                changes_waiting=len(flow.changes),
+                changes_coalesced=flow.changes.coalesced,
+                resyncs=self._resyncs,
+                reminders_sent=flow.reminders_sent,
+                callbacks_per_s=session.callback_rate.per_s(now),
+                last_error="" if session.last_error is None else str(session.last_error),
+            )
 
     @property
     def closed(self) -> bool:
@@ -371,6 +411,7 @@ class BokehWidget(CollectableDOMWidget):
     _shown_in_run: int | None = None
     _is_displayed = False
     _was_broadcast = False
+    _resyncs = 0
 
     # --- towards the pages -----------------------------------------------------------------
 
@@ -464,7 +505,7 @@ class BokehWidget(CollectableDOMWidget):
             if self._is_due and self._is_displayed and not self.closed:
                 self._send_document(None)
 
-    def _send_document(self, client: Client | None) -> None:
+    def _send_document(self, client: Client | None, *, asked_again: bool = False) -> None:
         try:
             state = self._encode_state()
         except Exception as error:  # noqa: BLE001
@@ -474,6 +515,8 @@ class BokehWidget(CollectableDOMWidget):
         if client is None:
             self._broadcast(state)
         else:
+            client.documents_sent += 1
+            self._resyncs += asked_again
             self._wire.document(state, client.id, max(0, client.seq))
 
     def _broadcast(self, state: DocumentState) -> None:
@@ -539,6 +582,7 @@ class BokehWidget(CollectableDOMWidget):
                 "the kernel, and reload the page."
             )
             return
+        was_attached = self._clients.get(message.client).is_attached
         client = self._see(message)
         if not client.is_present:
             return  # it has said since that it shows nothing
@@ -554,7 +598,8 @@ class BokehWidget(CollectableDOMWidget):
             self._session.flow.attach(peer, current if known is None else known)
             self.send_sync(current)
         else:
-            self._send_document(client)
+            # a page that was hidden has freed its document, and misses nothing
+            self._send_document(client, asked_again=asked_before and was_attached)
             self._session.flow.attach(peer, self._session.revision)
 
     def _is_on_its_way(self, known: int | None, *, asked_before: bool) -> bool:
@@ -701,6 +746,11 @@ def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> Bok
     cells.pin(widget, opened=True)
     widget._shown_in_run = cells.current_run  # noqa: SLF001  # our own class
     return widget
+
+
+def open_widgets() -> list[BokehWidget]:
+    """Give every widget of this package that is not closed, oldest first."""
+    return sorted((widget for widget in list(_widgets) if not widget.closed), key=lambda widget: widget._number)  # noqa: SLF001
 
 
 def close_all() -> None:

@@ -26,6 +26,7 @@ ORDER: Final = (
     "_outbox",
     "_coalescing",
     "_waker",
+    "_stats",
     "_upstream",
     "_bundles",
     "_validation",
@@ -41,6 +42,7 @@ ORDER: Final = (
     "_weak",
     "_bokehjs",
     "widget",
+    "diagnostics",
     "__init__",
 )
 EDGES: Final = {"_kernel", "_weak", "_bokehjs", "widget"}
@@ -98,7 +100,19 @@ def test_the_check_sees_imports() -> None:
 # --- public names --------------------------------------------------------------------------------
 
 
-PUBLIC: Final = ["BokehWidget", "Session", "State", "__version__", "close_all", "errors", "show"]
+PUBLIC: Final = [
+    "BokehWidget",
+    "ClientStats",
+    "Info",
+    "Session",
+    "State",
+    "WidgetStats",
+    "__version__",
+    "close_all",
+    "errors",
+    "info",
+    "show",
+]
 ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(value, type)}
 
 

@@ -1,0 +1,101 @@
+"""``w.stats`` and ``info()``: the numbers are those of what happened, and a notebook shows them as a table."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bokeh.models import Div, Slider
+
+import bokeh_widget
+from bokeh_widget import BokehWidget
+from bokeh_widget._stats import RateMeter, readable_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.wires import Page, Wire
+
+
+def test_numbers_of_a_widget_that_two_pages_show(page_of: Callable[..., Page], wire: Wire) -> None:
+    slider = Slider(start=0, end=10, value=0)
+    with BokehWidget(slider) as widget:
+        one, two = page_of(widget, "one"), page_of(widget, "two")
+        two.show("second view")
+        for value in (1, 2, 3, 4):
+            slider.value = value
+        one.acknowledge(1)
+        one.patch({"kind": "ModelChanged", "model": slider.ref, "attr": "title", "new": "t"})
+        stats = widget.stats
+        assert (stats.state, stats.shows, stats.revision, stats.views) == ("shown", "Slider", 4, 3)
+        assert [(client.client, client.views) for client in stats.clients] == [("one", 1), ("two", 2)]
+        assert [(client.revision, client.frames_in_flight) for client in stats.clients] == [(1, 2), (0, 4)]
+        assert stats.frames_in_flight == 4
+        assert (stats.patches_received, stats.changes_waiting, stats.changes_coalesced) == (1, 0, 1)
+        assert stats.frames_sent == len(wire.customs(widget))
+        texts = sum(len(json.dumps(m.content["json"])) for m in wire.customs(widget, "document"))
+        assert texts * 0.5 < stats.bytes_sent <= texts
+        assert stats.last_error == ""
+
+
+def test_a_resync_is_a_document_for_a_page_that_had_one(page_of: Callable[..., Page]) -> None:
+    with BokehWidget(Div()) as widget:
+        page = page_of(widget)
+        assert widget.stats.resyncs == 0
+        page.hide()
+        page.show()
+        assert (widget.stats.resyncs, widget.stats.clients[0].documents_sent) == (0, 2)
+        page.attach()
+        assert (widget.stats.resyncs, widget.stats.clients[0].documents_sent) == (1, 3)
+
+
+def test_the_last_error_is_told_and_escaped() -> None:
+    with BokehWidget(Div()) as widget:
+        widget.session.report_error(ValueError("<b>no & never</b>"))
+        assert widget.stats.last_error == "<b>no & never</b>"
+        assert "&lt;b&gt;no &amp; never" in widget.stats._repr_html_()
+        widget.session.report_error(ValueError("x" * 1000))
+        assert len(str(widget.stats)) < 700
+
+
+def test_info_tells_of_every_open_widget(page_of: Callable[..., Page]) -> None:
+    first, second = BokehWidget(Div()), BokehWidget(Slider(start=0, end=1, value=0))
+    page_of(second)
+    found = bokeh_widget.info()
+    assert [stats.model_id for stats in found] == [first.model_id, second.model_id]
+    lines = str(found).splitlines()
+    assert lines[0].split()[:3] == ["widget", "state", "revision"]
+    assert [line.split()[0] for line in lines[1:]] == ["Div", "Slider"]
+    assert lines[1:] == [line for line in lines[1:] if "created" in line or "shown" in line]
+    table = found._repr_html_()
+    assert table.count("<tr>") == 3
+    assert repr(found) == str(found)
+    first.close()
+    assert len(bokeh_widget.info()) == 1
+
+
+def test_info_of_nothing() -> None:
+    assert str(bokeh_widget.info()) == "no widgets"
+    assert bokeh_widget.info()._repr_html_() == "<p>no widgets</p>"
+
+
+def test_a_closed_widget_has_stats() -> None:
+    widget = BokehWidget(Div())
+    widget.close()
+    assert (widget.stats.state, widget.stats.shows, widget.stats.clients) == ("closed", "", ())
+
+
+def test_a_rate_is_that_of_the_last_seconds() -> None:
+    meter = RateMeter()
+    for i in range(100):
+        meter.count(i * 100.0)
+    assert meter.per_s(9900.0) == pytest.approx(10, abs=0.3)
+    assert meter.per_s(30_000.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (16_000_000, "16.0 MB"), (5e9, "5.0 GB")]
+)
+def test_bytes_are_readable(count: Any, text: str) -> None:
+    assert readable_bytes(count) == text
