@@ -17,23 +17,10 @@ from ipywidgets import Layout, widget_serialization
 from . import _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
-from ._clients import Client, Clients
 from ._content import Content, resolve_content
 from ._flow import now_ms
-from ._protocol import (
-    PROTOCOL_VERSION,
-    Acknowledgement,
-    Attach,
-    Buffer,
-    ClientError,
-    ClientGone,
-    ClientPatch,
-    DocumentState,
-    KernelMessage,
-    ViewGone,
-    ViewShown,
-    parse_client_message,
-)
+from ._pages import Pages
+from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
 from ._session import (
     ErrorCallback,
     Session,
@@ -43,13 +30,13 @@ from ._session import (
     checked_error_callbacks,
     session_of,
 )
-from ._stats import ClientStats, WidgetStats
+from ._stats import WidgetStats
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
 from ._version import __version__
 from ._waker import waker
 from ._weak import CollectableDOMWidget
 from ._wire import Wire
-from .errors import BrowserError, InputTypeError, InputValueError, ProtocolError, SessionClosedError
+from .errors import InputTypeError, InputValueError, ProtocolError, SessionClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,13 +147,8 @@ class BokehWidget(CollectableDOMWidget):
         self.pause_when_hidden = pause_when_hidden
         self._theme = checked_theme
         self._error_callbacks: list[ErrorCallback] = []
-        self._clients = Clients()
-        self._wire = wire
-        # the revision from which on every page whose comm was open then can follow, and the last one that was sent
-        self._followed_from: int | None = None
-        self._last_revision = 0
-        self._due = waker.alarm(_weak_call(self, BokehWidget._send_due))
-        self._is_due = False
+        self._pages = Pages(wire, runtime().provide)
+        self._due = waker.alarm(_weak_call(self, BokehWidget.send_due))
         self._expected_in_run = cells.current_run
         self._state = State.CREATED
         self._cancel_unpin: Any = None
@@ -176,6 +158,7 @@ class BokehWidget(CollectableDOMWidget):
         except BaseException:
             self._session.disconnect(self)  # its timers stop, and the models are free again
             raise
+        self._pages.model_id = self.model_id
         self._number = next(_numbers)
         _widgets.add(self)
         self._leave_when_collected()
@@ -246,31 +229,19 @@ class BokehWidget(CollectableDOMWidget):
         """What the widget did so far, and which pages show it; a notebook displays it as a table."""
         session, flow = self._session, self._session.flow
         with session.lock:
-            outbox, now = flow.outbox, now_ms()
-            clients = tuple(
-                ClientStats(
-                    client=client.id,
-                    views=len(client.views),
-                    revision=outbox.acknowledged(peer) or 0,
-                    frames_in_flight=outbox.in_flight(peer),
-                    is_lagging=outbox.is_lagging(peer, now),
-                    documents_sent=client.documents_sent,
-                )
-                for client in self._clients.present()
-                for peer in [(self.model_id, client.id)]
-            )
+            now = now_ms()
             return WidgetStats(
                 model_id=self.model_id,
                 shows="" if self.closed else ", ".join(type(root).__name__ for root in self.roots),
                 state=self.state.value,
                 revision=session.revision,
-                clients=clients,
-                frames_sent=self._wire.frames_sent,
-                bytes_sent=self._wire.bytes_sent,
+                clients=self._pages.stats(session, now),
+                frames_sent=self._pages.wire.frames_sent,
+                bytes_sent=self._pages.wire.bytes_sent,
                 patches_received=flow.patches_received,
                 changes_waiting=len(flow.changes),
                 changes_coalesced=flow.changes.coalesced,
-                resyncs=self._resyncs,
+                resyncs=self._pages.resyncs,
                 reminders_sent=flow.reminders_sent,
                 callbacks_per_s=session.callback_rate.per_s(now),
                 last_error="" if session.last_error is None else str(session.last_error),
@@ -315,14 +286,10 @@ class BokehWidget(CollectableDOMWidget):
             self._leave.detach()
             self._leave_when_collected()
             old.disconnect(self)
-        for client in self._clients.present():
-            with old.lock:
-                old.flow.leave((self.model_id, client.id))
-            with new.lock:
-                new.flow.attach((self.model_id, client.id), state["revision"])
+        self._pages.move(old, new, state["revision"])
         if self.is_shown:
             self._bokehjs.provide(bundles)
-            self._broadcast(state)
+            self._pages.broadcast(state)
 
     def on_error(self, *callbacks: ErrorCallback) -> None:
         """Call ``callback(exception)`` for each error of a callback or of a page.
@@ -362,9 +329,7 @@ class BokehWidget(CollectableDOMWidget):
         cells.unpin(self)
         self._due.cancel()
         with self._session.lock:
-            for client in self._clients.present():
-                self._session.flow.leave((self.model_id, client.id))
-            self._clients.clear()
+            self._pages.leave(self._session)
         self._leave.detach()
         _widgets.discard(self)
         try:
@@ -401,17 +366,15 @@ class BokehWidget(CollectableDOMWidget):
             return {}  # show() has displayed it, and is the last expression of its cell
         self._expected_in_run = run
         cells.pin(self, opened=False)
-        if run is None and not self._clients:
+        if run is None and not self.has_clients:
             self._unpin_later()  # no cell lets it go, if no page ever shows it
         self._is_displayed = True
-        if self._is_due:
+        if self._pages.is_due:
             self._due.within(_DUE_MS)
         return super()._repr_mimebundle_(**kwargs)
 
     _shown_in_run: int | None = None
     _is_displayed = False
-    _was_broadcast = False
-    _resyncs = 0
 
     # --- towards the pages -----------------------------------------------------------------
 
@@ -422,18 +385,18 @@ class BokehWidget(CollectableDOMWidget):
         While a cell runs, no message of a page is read: what a cell made or displayed is taken
         to be on its way to a page until the cell ends.
         """
-        if self._clients:
+        if self.has_clients:
             return True
         return self._expected_in_run is not None and self._expected_in_run == cells.current_run
 
     @property
     def has_clients(self) -> bool:
         """Whether a page shows the widget by now."""
-        return len(self._clients) > 0
+        return len(self._pages.clients) > 0
 
     def has_clients_beside(self, client: str) -> bool:
         """Tell whether another client than ``client`` shows the widget."""
-        return self._clients.has_beside(client)
+        return self._pages.clients.has_beside(client)
 
     def send_patch(self, patch: Patch) -> None:
         """Send one revision of the document to every client.
@@ -443,13 +406,7 @@ class BokehWidget(CollectableDOMWidget):
         patch : Patch
             The revision, encoded.
         """
-        requires = self._bokehjs.provide(patch.bundles)
-        if self._is_due:
-            return  # nobody has the document yet, and it will contain this
-        if patch.revision != self._last_revision + 1:
-            self._followed_from = patch.revision - 1
-        self._last_revision = patch.revision
-        self._wire.patch(patch, self._session.id, requires)
+        self._pages.send_patch(self._session, patch)
 
     def send_sync(self, revision: int) -> None:
         """Ask every client where it is.
@@ -459,7 +416,7 @@ class BokehWidget(CollectableDOMWidget):
         revision : int
             Where the document is.
         """
-        self._wire.sync(self._session.id, revision)
+        self._pages.wire.sync(self._session.id, revision)
 
     def send_error(self, text: str) -> None:
         """Show an error under the plot.
@@ -469,61 +426,21 @@ class BokehWidget(CollectableDOMWidget):
         text : str
             A line for the user.
         """
-        self._wire.notice(text)
+        self._pages.wire.notice(text)
 
     def _send_message(self, message: KernelMessage, buffers: list[Buffer]) -> None:
         self.send(message, buffers)
 
-    def _encode_state(self) -> DocumentState:
-        state, bundles = self._session.encode_state()
-        self._bokehjs.provide(bundles)
-        return state
-
     def _state_to_json(self) -> DocumentState | None:
-        """Give the state to ipywidgets.
-
-        None if it is too large for one frame, or cannot be had: a reload asks all widgets in one loop.
-        """
         if self.comm is None:  # the widget is being made: the user gets the error
-            state = self._encode_state()
-            self._is_due = not self._wire.fits(state)
-            self._followed_from = self._last_revision = state["revision"]
-            return None if self._is_due else state
-        try:
-            state = self._encode_state()
-        except Exception as error:  # noqa: BLE001  # values of the user may fail in any way
-            self._session.report_error(error)
-            return None
-        if _kernel.is_running_cell() or self._wire.fits(state):
-            return state
-        self._was_broadcast = False  # a page begins that has not got it
-        return None
+            return self._pages.initial_state(self._session)
+        return self._pages.current_state(self._session, is_embedded=_kernel.is_running_cell())
 
-    def _send_due(self) -> None:
-        """Send the document that was too large to be sent with the comm, once something displays it."""
+    def send_due(self) -> None:
+        """Send the document that was too large to come with the comm, once something displays the widget."""
         with self._session.lock:
-            if self._is_due and self._is_displayed and not self.closed:
-                self._send_document(None)
-
-    def _send_document(self, client: Client | None, *, asked_again: bool = False) -> None:
-        try:
-            state = self._encode_state()
-        except Exception as error:  # noqa: BLE001
-            self._session.report_error(error, show=False)
-            self.send_error(f"the document cannot be shown: {type(error).__name__}: {error}")
-            return
-        if client is None:
-            self._broadcast(state)
-        else:
-            client.documents_sent += 1
-            self._resyncs += asked_again
-            self._wire.document(state, client.id, max(0, client.seq))
-
-    def _broadcast(self, state: DocumentState) -> None:
-        self._is_due = False
-        self._was_broadcast = True
-        self._followed_from = self._last_revision = state["revision"]
-        self._wire.document(state, None, None)
+            if self._pages.is_due and self._is_displayed and not self.closed:
+                self._pages.send_document(self._session, None)
 
     # --- from the pages --------------------------------------------------------------------
 
@@ -535,85 +452,18 @@ class BokehWidget(CollectableDOMWidget):
             message = parse_client_message(content, buffers)
         except ProtocolError as error:
             self._session.report_error(error)
-            self._refuse_malformed(content, error)
+            self._pages.refuse_malformed(content, error)
             return
         with self._session.lock:
-            match message:
-                case Attach():
-                    self._on_attach(message)
-                case ViewShown() | ViewGone():
-                    self._see(message)
-                case Acknowledgement():
-                    self._on_acknowledgement(message)
-                case ClientGone():
-                    client = self._clients.get(message.client)
-                    if self._clients.see(client, message.tick, ()):
-                        self._session.flow.leave((self.model_id, client.id))
-                        self._update_state()
-                case ClientPatch():
-                    self._on_patch(message, dict(zip(message.buffers, buffers, strict=True)))
-                case ClientError():
-                    self._session.report_error(
-                        BrowserError(message.message, context=message.context, stack=message.stack), show=False
-                    )
-
-    def _see(self, message: Attach | ViewShown | ViewGone | Acknowledgement) -> Client:
-        """Take note of what a page says of its views."""
-        client = self._clients.get(message.client)
-        was_shown = client.is_present
-        if not self._clients.see(client, message.tick, message.views):
-            return client
-        if client.is_present:
+            was_shown = self.has_clients
+            self._pages.take(self._session, message, buffers)
+            self._update_state()
+        if self.has_clients:
             if self._cancel_unpin is not None:
                 self._cancel_unpin()
                 self._cancel_unpin = None
-        else:
-            self._session.flow.leave((self.model_id, client.id))
-        self._update_state()
-        if was_shown and not self._clients:
-            self._unpin_later()
-        return client
-
-    def _on_attach(self, message: Attach) -> None:
-        if message.protocol != PROTOCOL_VERSION:
-            self.send_error(
-                f"This page speaks protocol {message.protocol} of bokeh_widget, the kernel {PROTOCOL_VERSION}. "
-                "Install the same version of bokeh_widget in the environment of JupyterLab and in that of "
-                "the kernel, and reload the page."
-            )
-            return
-        was_attached = self._clients.get(message.client).is_attached
-        client = self._see(message)
-        if not client.is_present:
-            return  # it has said since that it shows nothing
-        client.seq = max(client.seq, message.seq)
-        client.is_attached = True
-        asked_before, client.has_asked = client.has_asked, True
-        peer = (self.model_id, client.id)
-        current = self._session.revision
-        known = message.revision if message.session == self._session.id else None
-        if known == current:
-            self._session.flow.attach(peer, current)
-        elif self._is_on_its_way(known, asked_before=asked_before):
-            self._session.flow.attach(peer, current if known is None else known)
-            self.send_sync(current)
-        else:
-            # a page that was hidden has freed its document, and misses nothing
-            self._send_document(client, asked_again=asked_before and was_attached)
-            self._session.flow.attach(peer, self._session.revision)
-
-    def _is_on_its_way(self, known: int | None, *, asked_before: bool) -> bool:
-        """Tell whether a page at revision ``known`` gets the rest by what was sent to its comm already."""
-        if self._followed_from is None or self._last_revision != self._session.revision:
-            return False
-        if known is None:
-            return self._was_broadcast and not asked_before
-        return self._followed_from <= known <= self._session.revision
-
-    def _on_acknowledgement(self, message: Acknowledgement) -> None:
-        client = self._see(message)
-        if client.is_present and message.session == self._session.id:
-            self._session.flow.acknowledge((self.model_id, client.id), message.revision)
+        elif was_shown and not isinstance(message, ClientGone):
+            self._unpin_later()  # the page lives, and shows it no more
 
     def _unpin_later(self) -> None:
         if self._cancel_unpin is None:
@@ -623,49 +473,14 @@ class BokehWidget(CollectableDOMWidget):
 
     def _unpin_unused(self) -> None:
         self._cancel_unpin = None
-        if not self._clients:
+        if not self.has_clients:
             cells.unpin(self)
 
     def _update_state(self) -> None:
-        if self._clients:
+        if self.has_clients:
             self._state = State.SHOWN
         elif self._state is State.SHOWN:
             self._state = State.HIDDEN
-
-    def _on_patch(self, patch: ClientPatch, raw_buffers: dict[str, Buffer]) -> None:
-        client = self._clients.get(patch.client)
-        if client.seq < 0:
-            client.seq = patch.seq - 1  # a page that is not known yet
-        if patch.seq <= client.seq:  # it has come before, and the page does not know
-            if client.refusal is not None and client.refusal[0] == patch.seq:
-                self._wire.refused(client.id, *client.refusal)
-            else:
-                self.send_sync(self._session.revision)
-            return
-        if patch.seq > client.seq + 1:
-            log.debug("patch %d of a page came before patch %d, which it sends again", patch.seq, client.seq + 1)
-            return
-        client.seq = patch.seq
-        if patch.session != self._session.id:
-            self._send_document(client)  # it was made for a document that update() replaced
-            return
-        try:
-            self._session.apply(patch, raw_buffers)
-        except ProtocolError as error:
-            client.refusal = (patch.seq, str(error))
-            self._wire.refused(client.id, patch.seq, str(error))
-            self._session.report_error(error, show=False)
-
-    def _refuse_malformed(self, content: object, error: ProtocolError) -> None:
-        seq = content.get("seq") if isinstance(content, dict) else None
-        client_id = content.get("client") if isinstance(content, dict) else None
-        if not isinstance(seq, int) or not isinstance(client_id, str):
-            return
-        client = self._clients.get(client_id)
-        if client.seq in (-1, seq - 1):
-            client.seq = seq
-            client.refusal = (seq, str(error))
-        self._wire.refused(client_id, seq, str(error))
 
 
 _DUE_MS: Final = 30.0
@@ -679,8 +494,7 @@ def _follow_cells() -> None:
 
 def _cell_ends() -> None:
     for widget in list(_widgets):
-        if widget._is_due:  # noqa: SLF001  # our own class
-            widget._send_due()  # noqa: SLF001
+        widget.send_due()
     cell_ends()
 
 

@@ -295,7 +295,7 @@ def test_a_large_document_does_not_wait_for_the_end_of_its_cell(kernel: Kernel) 
         "import time\nimport numpy as np\nsource = ColumnDataSource({'x': np.zeros(20_000)})\n"
         "w = BokehWidget(Div(tags=[source]), frame_limit_bytes=100_000)\ndisplay(w)\n"
         "end = time.monotonic() + 10\n"
-        "while w._is_due and time.monotonic() < end:\n    time.sleep(0.01)\nprint('sent' if not w._is_due else 'late')"
+        "while w._pages.is_due and time.monotonic() < end:\n    time.sleep(0.01)\nprint('sent' if not w._pages.is_due else 'late')"
     )
     assert run.text == "sent\n"
     assert len(run.customs("document")) == 1

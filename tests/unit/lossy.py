@@ -122,6 +122,9 @@ class LossyPage:
 
     def _on_patch(self, sent: Sent) -> None:
         content = sent.content
+        if content["origin"] == self.client and content["revision"] <= self.revision:
+            self._done(content["seq"])
+            self._send_changes()
         if self.replica is None or content["session"] != self.session or content["revision"] <= self.revision:
             return
         is_own = content["origin"] == self.client

@@ -37,6 +37,7 @@ ORDER: Final = (
     "_session",
     "_clients",
     "_wire",
+    "_pages",
     "_kernel",
     "_cells",
     "_weak",

@@ -82,7 +82,7 @@ def test_a_page_that_goes_holds_up_nobody(page_of: Callable[..., Page], slider: 
         gone.leave()
         slider.value = 1
         assert {peer[1] for peer in widget.session.flow.outbox.peers()} == {"stays"}
-    assert widget._clients.present() == []
+    assert widget._pages.clients.present() == []
 
 
 def test_each_row_of_a_stream_arrives_whatever_waits(wire: Wire, page_of: Callable[..., Page]) -> None:

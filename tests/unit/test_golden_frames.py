@@ -67,7 +67,7 @@ class Pages:
 
     def receive(self, content: Any, buffers: list[bytes] | None = None) -> None:
         if content.get("kind") == "patch":  # all patches before it have been acknowledged
-            self.widget._clients.get(content["client"]).seq = content["seq"] - 1
+            self.widget._pages.clients.get(content["client"]).seq = content["seq"] - 1
         data = {"method": "custom", "content": content}
         self.widget.comm.handle_msg({"content": {"data": data}, "buffers": buffers or []})
 
