@@ -11,7 +11,8 @@ const chunk = (index: number, { transfer = "t", count = 3, size = 7 } = {}): Chu
   size,
 });
 const bytes = (...values: number[]): Uint8Array<ArrayBuffer> => new Uint8Array(values);
-const view = (...values: number[]): DataView<ArrayBuffer> => new DataView(bytes(99, ...values, 99).buffer, 1, values.length);
+const view = (...values: number[]): DataView<ArrayBuffer> =>
+  new DataView(bytes(99, ...values, 99).buffer, 1, values.length);
 const values = (buffers: ArrayBuffer[] | null) => buffers?.map((buffer) => [...new Uint8Array(buffer)]) ?? null;
 
 describe("a transfer", () => {
