@@ -19,6 +19,7 @@ import {
   type SyncMessage,
   state_of_document,
 } from "./protocol";
+import { random_id } from "./random";
 import { Replica } from "./replica";
 import { Uplink } from "./uplink";
 import type { BokehRoot } from "./upstream";
@@ -49,7 +50,7 @@ interface Incoming {
 const MAX_WAITING = 1000;
 
 export class Client {
-  readonly id = crypto.randomUUID();
+  readonly id = random_id();
 
   readonly #host: Host;
   readonly #places = new Places((error, place) => this.fail("render", error, place));
