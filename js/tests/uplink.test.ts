@@ -185,6 +185,17 @@ describe("a new replica", () => {
     expect(value_of(model("slider", later), "value")).toBe(1);
   });
 
+  test("gets what Python has taken, but what is not applied yet of that only", async () => {
+    await move(2);
+    await move(3);
+    uplink.acknowledge(1);
+    uplink.acknowledge(2);
+    expect(uplink.settled(1)).toBe(false);
+    const other = make_replica();
+    uplink.replay(other, 1);
+    expect(value_of(model("slider", other), "value")).toBe(3);
+  });
+
   test("that lacks a model is in doubt once Python has the change", async () => {
     await move(2);
     const other = make_replica();
