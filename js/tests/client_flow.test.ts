@@ -87,6 +87,14 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
+/** The new document is there beside the old one, and nobody sees it yet. */
+async function being_built(): Promise<void> {
+  for (let i = 0; i < 1000 && bokeh.documents.length < 2; i++) {
+    await Promise.resolve();
+  }
+  expect(bokeh.documents.length).toBe(2);
+}
+
 /** Shows the document; Python has heard that it is ready. */
 async function shown(): Promise<string> {
   const id = client.add_place(place);
@@ -312,6 +320,28 @@ describe("what comes in another order, twice or in parts", () => {
     expect([slider().value, counts().resyncs, info().revision]).toEqual([3, 0, 3]);
   });
 
+  test("a question is repeated, and no more once the gap is filled or the last place is gone", async () => {
+    const id = await shown();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    client.handle(patch(3, 3), []);
+    vi.advanceTimersByTime(100 + 2000 + 4000);
+    expect(asked().length).toBe(3);
+    client.handle(patch(2, 2), []);
+    vi.advanceTimersByTime(0);
+    await Promise.resolve();
+    vi.advanceTimersByTime(60_000);
+    expect([asked().length, info().revision]).toEqual([3, 3]);
+
+    client.handle(patch(5, 3), []);
+    vi.advanceTimersByTime(100);
+    expect(asked().length).toBe(4);
+    const removed = client.remove_place(id);
+    vi.advanceTimersByTime(60_000);
+    expect(asked().length).toBe(4);
+    vi.useRealTimers();
+    await removed;
+  });
+
   test("patches after a document that is being built, or was asked for, follow it", async () => {
     host.state = null;
     client.add_place(place);
@@ -449,7 +479,7 @@ describe("a document that takes the place of another", () => {
     await move(2);
     client.handle(patch(2, 0, { events: [{ kind: "Mystery" }] }), []);
     send_document(2, { seq: 1 });
-    await until(() => expect(bokeh.documents.length).toBe(2));
+    await being_built();
     await move(3);
     slider().setv({ title: "mine" });
     await until(() => expect(counts().resyncs).toBe(1));
@@ -479,7 +509,7 @@ describe("a document that takes the place of another", () => {
     await until(() => expect(other.busy).toBe(false));
     client.handle(patch(2, 0, { events: [{ kind: "Mystery" }] }), []);
     send_document(2);
-    await until(() => expect(bokeh.documents.length).toBe(2));
+    await being_built();
     await client.remove_place(first);
     await until(() => expect(counts().resyncs).toBe(1));
     expect(place.element.childElementCount).toBe(0);
@@ -487,7 +517,7 @@ describe("a document that takes the place of another", () => {
 
     client.handle(patch(3, 0, { events: [{ kind: "Mystery" }] }), []);
     send_document(3);
-    await until(() => expect(bokeh.documents.length).toBe(2));
+    await being_built();
     await client.remove_place(second);
     expect([bokeh.documents.length, other.element.childElementCount]).toEqual([0, 0]);
     other.element.remove();
