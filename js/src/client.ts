@@ -19,6 +19,7 @@ import {
   type SyncMessage,
   state_of_document,
 } from "./protocol";
+import { random_id } from "./random";
 import { Replica } from "./replica";
 import { Uplink } from "./uplink";
 import type { BokehRoot } from "./upstream";
@@ -49,7 +50,7 @@ interface Incoming {
 const MAX_WAITING = 1000;
 
 export class Client {
-  readonly id = crypto.randomUUID();
+  readonly id = random_id();
 
   readonly #host: Host;
   readonly #places = new Places((error, place) => this.fail("render", error, place));
@@ -73,7 +74,8 @@ export class Client {
   #attached = false;
   #was_shown = false;
   #is_wrong = false;
-  #working: Promise<void> | null = null;
+  #is_working = false;
+  #working: Promise<void> = Promise.resolve();
   /** The changes up to this number were made to a replica that was replaced, by what may lack them. */
   #replaced_seq = 0;
   #resyncs = 0;
@@ -164,8 +166,10 @@ export class Client {
   }
 
   async #settled(): Promise<void> {
-    this.#work();
-    await this.#working;
+    do {
+      this.#work();
+      await this.#working;
+    } while (this.#is_working);
   }
 
   // --- from the kernel ------------------------------------------------------------------------
@@ -307,19 +311,15 @@ export class Client {
 
   /** Starts the work unless it goes on; its first steps run at once where nothing is awaited. */
   #work(): void {
-    if (this.#working === null) {
-      let finished = false;
-      const working = this.#run().finally(() => {
-        finished = true;
-        this.#working = null;
-        if (this.#has_work()) {
-          this.#work();
-        }
-      });
-      if (!finished) {
-        this.#working = working;
-      }
+    if (this.#is_working) {
+      return; // also from within such a step: there is never a second one beside it
     }
+    this.#is_working = true;
+    this.#working = this.#run().then(() => {
+      if (this.#has_work()) {
+        this.#work();
+      }
+    });
   }
 
   #has_work(): boolean {
@@ -365,6 +365,8 @@ export class Client {
       this.#attached = this.#replica !== null; // without one, the next place asks for the document
       this.#presence.request.stop();
       this.fail("show the document", error);
+    } finally {
+      this.#is_working = false;
     }
   }
 

@@ -1,6 +1,7 @@
 /** The places that show the document of one client, and the views in them. */
 
 import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
+import { random_id } from "./random";
 import { painted } from "./timing";
 import type { BokehRoot } from "./upstream";
 import { DocumentView } from "./view";
@@ -65,7 +66,7 @@ export class Places {
   }
 
   add(place: Place): string {
-    const id = crypto.randomUUID();
+    const id = random_id();
     this.#entries.set(id, { place, view: null, failed: false });
     place.set_busy(true);
     return id;

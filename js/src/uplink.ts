@@ -130,7 +130,7 @@ export class Uplink {
    * @returns whether it may differ from Python's document for all that.
    */
   settled(seq: number): boolean {
-    this.#frames = this.#frames.filter(({ message }) => message.seq > Math.min(seq, this.#acknowledged));
+    this.#frames = this.#frames.filter(({ message }) => message.seq > seq);
     return this.pending.acknowledged(seq);
   }
 

@@ -92,6 +92,14 @@ describe("places", () => {
     expect(host.state).toBeNull(); // the page frees its copy
   });
 
+  test("need no secure page: Jupyter is often served over plain HTTP", () => {
+    vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) });
+    const ids = [new Client(host).id, new Client(host).id];
+    vi.unstubAllGlobals();
+    expect(new Set(ids).size).toBe(2);
+    expect(ids.join(" ")).toMatch(/^[0-9a-f]{32} [0-9a-f]{32}$/);
+  });
+
   test("all of one client share a document", async () => {
     const first = await shown();
     const other = new FakePlace();

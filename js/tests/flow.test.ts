@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type Change, Coalescer, type Column } from "../src/coalescing";
 import { Outbox, type OutboxOptions } from "../src/outbox";
 
@@ -108,6 +108,17 @@ describe("coalescing", () => {
       waiting.put(rows("s", [i, i + 0.5], 3));
     }
     expect(waiting.take()).toEqual([rows("s", [9998.5, 9999, 9999.5], 3)]);
+  });
+
+  test("rows that the rollover drops are not kept until then", () => {
+    const waiting = new Coalescer<string, unknown>();
+    for (let i = 0; i < 1000; i++) {
+      waiting.put(rows("s", new Float64Array([i, i]), 5));
+    }
+    const joined = vi.spyOn(Object.getPrototypeOf(Float64Array.prototype) as Float64Array, "set");
+    waiting.take();
+    expect(joined.mock.calls.length).toBe(3); // pieces of two rows
+    joined.mockRestore();
   });
 
   test("too many rows and patches of a source become its whole data; other sources keep theirs", () => {

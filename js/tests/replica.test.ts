@@ -97,6 +97,18 @@ describe("patches of Python", () => {
     expect(replica.revision).toBe(0);
   });
 
+  test("bring arrays that are views of the bytes that came: nothing is copied", () => {
+    const buffer = new Float64Array([1, 2]).buffer;
+    const array = { type: "bytes", data: { id: "b0" } };
+    const column = { type: "ndarray", array, dtype: "float64", order: "little", shape: [2] };
+    const data = { type: "map", entries: [["x", column]] };
+    const event = { kind: "ColumnDataChanged", model: { id: "source" }, attr: "data", data, cols: null };
+    replica.apply([event], new Map([["b0", buffer]]), 1);
+    const { x } = (model("source") as Source).data as { x: Float64Array };
+    expect(x).toBeInstanceOf(Float64Array);
+    expect(x.buffer).toBe(buffer);
+  });
+
   test("leave what was changed here waiting", async () => {
     model("slider").setv({ value: 3 });
     (model("source") as Source).stream({ x: [3], n: [4], label: ["d"] });

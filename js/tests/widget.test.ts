@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { Client } from "../src/client";
+import { make_place } from "../src/element_place";
 import { follow_page } from "../src/widget";
 import { FakeHost } from "./page";
 
@@ -29,4 +30,18 @@ test("a page that goes says bye, and one that comes back from the browser's cach
   turn_page("pagehide", true);
   turn_page("pageshow", true);
   expect(calls()).toEqual([1, 1]);
+});
+
+test("a place that waits says how much has come, until it does not matter any more", () => {
+  const element = document.createElement("div");
+  const place = make_place(element, document.createElement("div"));
+  place.show_progress(null);
+  expect(element.childElementCount).toBe(0);
+  place.show_progress(0.259);
+  place.show_progress(0.5);
+  expect(element.childElementCount).toBe(1);
+  expect(element.textContent).toBe("Loading the document: 50 %");
+  expect(element.querySelector("progress")?.value).toBe(0.5);
+  place.show_progress(null);
+  expect(element.childElementCount).toBe(0);
 });

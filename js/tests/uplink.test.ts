@@ -1,0 +1,221 @@
+import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ClientMessage } from "../src/protocol";
+import { Replica } from "../src/replica";
+import { Uplink } from "../src/uplink";
+import type { BokehRoot } from "../src/upstream";
+import { described_state } from "./golden";
+import { bokehjs, required, value_of } from "./page";
+
+type Sent = Extract<ClientMessage, { kind: "patch" }>;
+
+let bokeh: BokehRoot;
+let replica: Replica;
+let uplink: Uplink;
+let sent: { message: Sent; buffers: ArrayBuffer[] }[];
+let replicas: Replica[];
+
+const model = (id: string, of = replica): HasProps => required(of.document.get_model_by_id(id));
+const numbers = () => sent.map(({ message }) => message.seq);
+const values = () => sent.map(({ message }) => (message.events as { new?: unknown }[]).map((event) => event.new));
+
+/** The user moves the slider, in a task of its own. */
+async function move(value: number): Promise<void> {
+  model("slider").setv({ value });
+  await Promise.resolve();
+}
+
+function make_replica(session = "session-1"): Replica {
+  const made = new Replica(
+    bokeh,
+    { ...described_state(), session },
+    () => uplink.pump(),
+    (error) => expect.unreachable(String(error)),
+  );
+  replicas.push(made);
+  return made;
+}
+
+beforeEach(async () => {
+  bokeh = await bokehjs();
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  sent = [];
+  replicas = [];
+  uplink = new Uplink("client-1", (message, buffers) => sent.push({ message, buffers }));
+  replica = make_replica();
+  uplink.follow(replica);
+});
+
+afterEach(() => {
+  uplink.stop();
+  for (const made of replicas) {
+    made.dispose();
+  }
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+describe("changes", () => {
+  test("go at once while none is on its way, and wait for its acknowledgement then", async () => {
+    await move(2);
+    expect(values()).toEqual([[2]]);
+    for (const value of [3, 4, 5]) {
+      await move(value);
+    }
+    expect([numbers(), replica.waiting, replica.coalesced, uplink.in_flight]).toEqual([[1], 1, 2, 1]);
+    uplink.acknowledge(1);
+    expect([numbers(), values()]).toEqual([
+      [1, 2],
+      [[2], [5]],
+    ]);
+    uplink.acknowledge(2);
+    expect([uplink.in_flight, uplink.acknowledged, uplink.seq]).toEqual([0, 2, 2]);
+    vi.advanceTimersByTime(60_000);
+    expect(numbers()).toEqual([1, 2]);
+    await move(6);
+    expect(numbers()).toEqual([1, 2, 3]);
+  });
+
+  test("are not acknowledged twice, nor by an older number", async () => {
+    await move(2);
+    uplink.acknowledge(1);
+    await move(3);
+    await move(4);
+    uplink.acknowledge(1);
+    uplink.acknowledge(0);
+    expect([numbers(), uplink.acknowledged]).toEqual([[1, 2], 1]);
+  });
+
+  test("that are not acknowledged are sent again as they were, and the next ones go all the same", async () => {
+    model("source").setv({ data: { x: new Float64Array([1, 2]) } });
+    await Promise.resolve();
+    await move(3);
+    const first = required(sent[0]);
+    const copy = structuredClone(first);
+    vi.advanceTimersByTime(2999);
+    expect(numbers()).toEqual([1]);
+    vi.advanceTimersByTime(1);
+    expect(numbers()).toEqual([1, 1, 2]); // what is late comes first
+    expect(sent[1]).toEqual(copy);
+    vi.advanceTimersByTime(5999);
+    expect(numbers().length).toBe(3);
+    vi.advanceTimersByTime(1);
+    expect(numbers().slice(3)).toEqual([1, 2]);
+    uplink.acknowledge(1);
+    vi.advanceTimersByTime(60_000);
+    expect(new Set(numbers().slice(5))).toEqual(new Set([2]));
+    uplink.acknowledge(2);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("are sent when the replica goes, ready or not", async () => {
+    await move(2);
+    await move(3);
+    uplink.flush();
+    uplink.flush();
+    expect(values()).toEqual([[2], [3]]);
+    expect(replica.waiting).toBe(0);
+  });
+
+  test("that cannot be sent take no number", async () => {
+    const failing = new Replica(bokeh, described_state(), uplink.pump, () => undefined);
+    replicas.push(failing);
+    uplink.follow(failing);
+    model("slider", failing).setv({ tags: [() => 0] });
+    await Promise.resolve();
+    expect([numbers(), uplink.seq, failing.waiting]).toEqual([[], 0, 0]);
+  });
+
+  test("of another session are not sent again, and are not waited for", async () => {
+    await move(2);
+    const other = make_replica("session-2");
+    uplink.follow(other);
+    model("slider", other).setv({ value: 7 });
+    await Promise.resolve();
+    vi.advanceTimersByTime(3000);
+    expect(sent.map(({ message }) => [message.session, message.seq])).toEqual([
+      ["session-1", 1],
+      ["session-2", 2],
+      ["session-2", 2],
+    ]);
+  });
+
+  test("end with the last view", async () => {
+    await move(2);
+    await move(3);
+    uplink.stop();
+    vi.advanceTimersByTime(60_000);
+    await move(4);
+    expect([numbers(), uplink.in_flight]).toEqual([[1], 0]);
+  });
+});
+
+describe("a new replica", () => {
+  test("is brought to what the page shows: changes that the document lacks, and no others", async () => {
+    await move(2);
+    uplink.acknowledge(1);
+    model("slider").setv({ title: "t", value: 3 });
+    (model("source") as HasProps & { stream(data: object): void }).stream({
+      x: new Float64Array([9]),
+      n: new Int32Array([9]),
+      label: ["z"],
+    });
+    await Promise.resolve();
+    const other = make_replica();
+    uplink.replay(other, 1);
+    expect([value_of(model("slider", other), "value"), value_of(model("slider", other), "title")]).toEqual([3, "t"]);
+    const { label } = value_of(model("source", other), "data") as { label: string[] };
+    expect(label.at(-1)).toBe("z");
+    expect([other.revision, other.waiting]).toEqual([0, 0]);
+
+    const later = make_replica();
+    uplink.replay(later, 2);
+    expect(value_of(model("slider", later), "value")).toBe(1);
+  });
+
+  test("gets what Python has, while the acknowledgement is not applied yet", async () => {
+    await move(2);
+    uplink.acknowledge(1);
+    const other = make_replica();
+    uplink.replay(other, 0);
+    expect(value_of(model("slider", other), "value")).toBe(2);
+    expect(uplink.settled(1)).toBe(false);
+    const later = make_replica();
+    uplink.replay(later, 0);
+    expect(value_of(model("slider", later), "value")).toBe(1);
+  });
+
+  test("gets what Python has taken, but what is not applied yet of that only", async () => {
+    await move(2);
+    await move(3);
+    uplink.acknowledge(1);
+    uplink.acknowledge(2);
+    expect(uplink.settled(1)).toBe(false);
+    const other = make_replica();
+    uplink.replay(other, 1);
+    expect(value_of(model("slider", other), "value")).toBe(3);
+  });
+
+  test("that lacks a model is in doubt once Python has the change", async () => {
+    await move(2);
+    const other = make_replica();
+    other.document.remove_root(model("slider", other), { sync: false });
+    (other.document as unknown as { _recompute_all_models(): void })._recompute_all_models();
+    uplink.replay(other, 0);
+    uplink.acknowledge(1);
+    expect(uplink.settled(1)).toBe(true);
+  });
+
+  test("hears no messages again: they are for Python alone", async () => {
+    const { ButtonClick } = bokeh.require("core/bokeh_events") as { ButtonClick: new () => unknown };
+    (model("button") as HasProps & { trigger_event(event: unknown): void }).trigger_event(new ButtonClick());
+    await Promise.resolve();
+    await move(2);
+    uplink.flush();
+    expect(required(sent[0]).message.events).toMatchObject([{ kind: "MessageSent" }]);
+    const other = make_replica();
+    uplink.replay(other, 0);
+    uplink.acknowledge(2);
+    expect(uplink.settled(2)).toBe(false);
+  });
+});
