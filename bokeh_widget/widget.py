@@ -39,7 +39,7 @@ from ._wire import Wire
 from .errors import InputTypeError, InputValueError, ProtocolError, SessionClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from bokeh.document import Document
@@ -139,7 +139,7 @@ class BokehWidget(CollectableDOMWidget):
         if not isinstance(pause_when_hidden, bool):
             raise InputTypeError(f"pause_when_hidden must be True or False, but got {pause_when_hidden!r:.80}")
         checked_theme = _checked_theme(theme)
-        wire = Wire(self._send_message, _checked_limit(frame_limit_bytes))
+        wire = Wire(_weak_send(self), _checked_limit(frame_limit_bytes))
         _follow_cells()
         content = resolve_content(obj)
         if checked_theme is not None:
@@ -428,9 +428,6 @@ class BokehWidget(CollectableDOMWidget):
         """
         self._pages.wire.notice(text)
 
-    def _send_message(self, message: KernelMessage, buffers: list[Buffer]) -> None:
-        self.send(message, buffers)
-
     def _state_to_json(self) -> DocumentState | None:
         if self.comm is None:  # the widget is being made: the user gets the error
             return self._pages.initial_state(self._session)
@@ -496,6 +493,18 @@ def _cell_ends() -> None:
     for widget in list(_widgets):
         widget.send_due()
     cell_ends()
+
+
+def _weak_send(widget: BokehWidget) -> Callable[[KernelMessage, list[Buffer]], None]:
+    # a widget that held itself would live until a garbage collection
+    ref = weakref.ref(widget)
+
+    def send(message: KernelMessage, buffers: list[Buffer]) -> None:
+        found = ref()
+        if found is not None:
+            found.send(message, buffers)
+
+    return send
 
 
 def _weak_call(widget: BokehWidget, method: Any) -> Any:

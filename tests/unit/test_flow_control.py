@@ -401,6 +401,17 @@ def test_what_waits_keeps_nothing_alive_and_no_thread(page_of: Callable[..., Pag
     wait_until(lambda: not threads())
 
 
+def test_a_dropped_widget_is_freed_without_a_collection() -> None:
+    gc.disable()
+    try:
+        widget = BokehWidget(Div())
+        ref = weakref.ref(widget)
+        del widget
+        assert ref() is None
+    finally:
+        gc.enable()
+
+
 def test_replicas_are_equal_after_all_kinds_of_changes(wire: Wire, page_of: Callable[..., Page]) -> None:
     source = ColumnDataSource({"x": np.zeros(4), "label": ["a", "b", "c", "d"]})
     div = Div(tags=[source])

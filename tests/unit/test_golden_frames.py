@@ -158,7 +158,7 @@ def _send_in_chunks(pages: Pages) -> None:
     # the limit of a user is larger: here the buffers alone are to be cut
     message: Any = {**load("kernel_patch_columns_streamed").content}
     x, n = np.array([0.0, 1.5, np.nan]), np.array([1, 2], dtype=np.int32)
-    Wire(pages.widget._send_message, frame_limit_bytes=24)._message(message, [x.data, n.data], client=None)
+    Wire(pages.widget.send, frame_limit_bytes=24)._message(message, [x.data, n.data], client=None)
 
 
 def _described(change: Callable[[Described], object]) -> Callable[[Pages], None]:
