@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bokeh import __version__ as bokeh_version
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PEER_PACKAGES: Final = ROOT / ".venv" / "bench"
 """Where ``make bench`` installs the peers, apart from the environment of the tests."""
+PANEL_PACKAGES: Final = ROOT / ".venv" / "bench-panel"
+"""Where it installs Panel, apart again: its front-end part takes part in every notebook of its server."""
 
 _COMMON: Final = """
 import gc
@@ -88,7 +92,15 @@ class Peer:
     painted : str
         CSS selector of what appears in the cell's output.
     package : str
-        The folder of the package that it needs in :data:`PEER_PACKAGES`; empty if it is always there.
+        The folder of the package that it needs in ``packages``; empty if it is always there.
+    packages : Path
+        Where the server and the kernel find it.
+    bokeh : str
+        JavaScript expression of the BokehJS object; empty if there is none.
+    embeds : bool
+        Whether the page itself has to embed what ``hold`` leaves in the kernel's ``embedded``, with no kernel.
+    answers : bool
+        Whether changes in the page reach the kernel.
     idle : str
         JavaScript condition that holds when the page has freed a plot that went; empty if it is never freed.
     """
@@ -98,7 +110,11 @@ class Peer:
     document: str = ""
     painted: str = "canvas"
     package: str = ""
+    packages: Path = PEER_PACKAGES
     idle: str = ""
+    bokeh: str = "globalThis.Bokeh"
+    embeds: bool = False
+    answers: bool = True
 
     @property
     def source(self) -> str:
@@ -108,7 +124,7 @@ class Peer:
     @property
     def is_available(self) -> bool:
         """Whether what it needs is installed."""
-        return not self.package or (PEER_PACKAGES / self.package).is_dir()
+        return not self.package or (self.packages / self.package).is_dir()
 
 
 _REPLICAS: Final = 'globalThis[Symbol.for("bokeh_widget")]?.replicas()'
@@ -132,6 +148,7 @@ def change(function):
     function()
 """,
     document=f"{_REPLICAS}?.at(-1)?.document",
+    bokeh=f'globalThis[Symbol.for("bokeh_widget")]?.bokeh("{bokeh_version}")',
     idle=f"({_REPLICAS} ?? []).length === 0",
 )
 
@@ -186,6 +203,77 @@ def change(function):
     document="globalThis.Bokeh?.documents.at(-1)",
     # without it nobody loads BokehJS into JupyterLab, and nobody tells the kernel that the output went
     package="jupyter_bokeh",
+)
+
+PUSH: Final = Peer(
+    "push_notebook",
+    _OUTPUT_NOTEBOOK
+    + """
+from bokeh.io import push_notebook, show
+
+handle = None
+
+def hold(make):
+    global handle
+    handle = show(make(), notebook_handle=True)
+    return handle
+
+def close(held):
+    pass
+
+def change(function):
+    function()
+    push_notebook(handle=handle)
+""",
+    document="globalThis.Bokeh?.documents.at(-1)",
+    # as for the server
+    package="jupyter_bokeh",
+    answers=False,
+)
+
+PANEL: Final = Peer(
+    "Panel",
+    """
+import panel
+panel.extension()
+
+pane = None
+
+def hold(make):
+    global pane
+    pane = panel.pane.Bokeh(make())
+    display(pane)
+    return pane
+
+def close(held):
+    pass
+
+def change(function):
+    function()
+    panel.io.push_notebook(pane)
+""",
+    document="globalThis.Bokeh?.documents.at(-1)",
+    package="panel",
+    packages=PANEL_PACKAGES,
+)
+
+FLOOR: Final = Peer(
+    "BokehJS alone",
+    """
+from bokeh.embed import json_item
+
+embedded = None
+
+def hold(make):
+    global embedded
+    display(HTML("<div id='benchmark-floor'></div>"))
+    embedded = json_item(make(), "benchmark-floor")
+
+def close(held):
+    pass
+""",
+    document="globalThis.Bokeh?.documents.at(-1)",
+    embeds=True,
 )
 
 EMPTY: Final = Peer(
