@@ -25,7 +25,7 @@
 
   CanvasRenderingContext2D.prototype.drawImage = function (image, ...args) {
     drawImage.call(this, image, ...args);
-    if (watched !== null && image.width === watched.mark) {
+    if (watched !== null && [image.width, "any image"].includes(watched.mark)) {
       note();
     }
   };
@@ -50,8 +50,9 @@
 
   globalThis.__flow = {
     now,
+    note,
     // From now on: each state that `read` gives when something of this mark is painted, a colour that is stroked or
-    // the width of an image that is drawn, with the time when it was on the screen.
+    // the width of an image that is drawn or "any image", with the time when it was on the screen.
     watch(mark, read) {
       watched = { mark, read, last: undefined, states: [] };
     },
@@ -167,13 +168,13 @@
 
     // -- a comm of its own: the transfer alone -----------------------------------------------------------------
 
-    received: null,
+    // Its messages become states of the numbers that they carry, at the time when the page has them.
     listen(path, target) {
-      const kernel = __notebook_harness.kernel(path);
-      kernel.registerCommTarget(target, (comm) => {
-        comm.onMsg = (message) => {
-          const size = message.buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
-          this.received = { number: message.content.data.number, size, at: now() };
+      this.watch("", () => null);
+      __notebook_harness.kernel(path).registerCommTarget(target, (comm) => {
+        comm.onMsg = ({ content, buffers }) => {
+          const size = buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
+          watched.states.push([size > 0 ? content.data.number : null, now()]);
         };
       });
     },

@@ -128,11 +128,25 @@ class Stream:
         }
 
 
-class Replacing:
-    """Whole columns, made before they are timed."""
+def assign(data: dict[str, Any]) -> None:
+    """Replace the data of the source."""
+    made["source"].data = data
 
-    def __init__(self, change: Change) -> None:
+
+class Replacing:
+    """Whole columns, made before they are timed.
+
+    Parameters
+    ----------
+    change : callable
+        Calls a function where the document may be changed.
+    assign : callable
+        Shows the data.
+    """
+
+    def __init__(self, change: Change, assign: Callable[[dict[str, Any]], None]) -> None:
         self._change = change
+        self._assign = assign
         self.started = 0.0
 
     def points(self, count: int, number: int) -> None:
@@ -140,18 +154,18 @@ class Replacing:
         x = np.linspace(0, 100, count)
         y = np.sin(x)
         y[-1] = number
-        self._replace({"x": x, "y": y})
+        self._replace({"x": x, "y": y}, number)
 
     def image(self, side: int, number: int) -> None:
         """Replace the image; the last pixel is the number of the round."""
         image = ((np.arange(side * side, dtype=float) + number) % 1000).reshape(side, side)
         image[-1, -1] = number
-        self._replace({"image": [image]})
+        self._replace({"image": [image]}, number)
 
-    def _replace(self, data: dict[str, Any]) -> None:
-        source = made["source"]
+    def _replace(self, data: dict[str, Any], number: int) -> None:
+        made["number"] = number
         self.started = time.time()
-        self._change(lambda: setattr(source, "data", data))
+        self._change(lambda: self._assign(data))
 
 
 class Controls:
@@ -192,22 +206,24 @@ class Titles:
     def __init__(self, change: Change) -> None:
         self._change = change
         self.cpu_ms = 0.0
-        self.idle_cpu_ms = 0.0
         self.done = False
 
+    async def pause(self, count: int, interval_s: float) -> None:
+        """Do as much without setting it: what the loop itself costs."""
+        await self._repeat(count, interval_s, lambda _: None)
+
     async def set(self, count: int, interval_s: float) -> None:
-        """Set it, and before do as much without setting it, which is what the loop itself costs."""
+        """Set it; the last title counts, too."""
         title = made["plot"].title
-        self.idle_cpu_ms = await self._timed(count, interval_s, lambda _: None)
-        self.cpu_ms = await self._timed(
+        await self._repeat(
             count, interval_s, lambda number: self._change(lambda: setattr(title, "text", f"title {number}"))
         )
-        self.done = True
 
-    @staticmethod
-    async def _timed(count: int, interval_s: float, step: Callable[[int], None]) -> float:
+    async def _repeat(self, count: int, interval_s: float, step: Callable[[int], None]) -> None:
+        self.done = False
         before = time.process_time()
         for number in range(count):
             step(number)
             await asyncio.sleep(interval_s)
-        return 1000 * (time.process_time() - before) / count
+        self.cpu_ms = 1000 * (time.process_time() - before) / count
+        self.done = True

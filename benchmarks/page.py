@@ -110,7 +110,7 @@ def flow_page(server: JupyterServer, browser: Browser, peer: Peer) -> Iterator[N
     peer : Peer
         Who.
     """
-    with peer_page(server, browser, peer, [_IN_KERNEL.read_text(encoding="utf-8"), "", ""]) as lab:
+    with peer_page(server, browser, peer, [_IN_KERNEL.read_text(encoding="utf-8") + peer.foreign, "", ""]) as lab:
         lab.run(1)
         yield lab
 
@@ -138,10 +138,13 @@ def show(lab: NotebookPage, peer: Peer, make: str, *, timeout: float = RUN_TIMEO
     if peer.embeds:
         item = lab.eval_in_kernel("embedded", timeout=timeout)
         lab.page.evaluate("item => Bokeh.embed.embed_item(item).then(() => undefined)", item)
-    lab.page.wait_for_function(
-        f"() => {{ const found = {peer.document}; return found?.get_model_by_name('plot') && found.is_idle; }}",
-        timeout=1000 * timeout,
-    )
+    if peer.document:
+        # laid out; a document of Panel is never idle
+        lab.page.wait_for_function(
+            f"() => {peer.document}?.get_model_by_name('plot')?.inner_width > 0", timeout=1000 * timeout
+        )
+    elif peer.painted:
+        lab.output(_SHOW).locator(peer.painted).first.wait_for()
     # what the page computes first, ranges and sizes, has reached the kernel
     next_frame(lab.page)
     run_free(lab, "pass")

@@ -99,8 +99,11 @@ class Peer:
         JavaScript expression of the BokehJS object; empty if there is none.
     embeds : bool
         Whether the page itself has to embed what ``hold`` leaves in the kernel's ``embedded``, with no kernel.
-    answers : bool
-        Whether changes in the page reach the kernel.
+    foreign : str
+        For those that have no Bokeh document: Python that defines ``make_line``, ``make_image`` and ``assign`` in
+        the place of those of ``in_kernel.py``.
+    watch : str
+        And the JavaScript that tells ``__flow`` what is painted, run when it is shown.
     idle : str
         JavaScript condition that holds when the page has freed a plot that went; empty if it is never freed.
     """
@@ -114,7 +117,8 @@ class Peer:
     idle: str = ""
     bokeh: str = "globalThis.Bokeh"
     embeds: bool = False
-    answers: bool = True
+    foreign: str = ""
+    watch: str = ""
 
     @property
     def source(self) -> str:
@@ -228,14 +232,13 @@ def change(function):
     document="globalThis.Bokeh?.documents.at(-1)",
     # as for the server
     package="jupyter_bokeh",
-    answers=False,
 )
 
 PANEL: Final = Peer(
     "Panel",
     """
 import panel
-panel.extension()
+panel.extension(inline=True)
 
 pane = None
 
@@ -274,6 +277,117 @@ def close(held):
 """,
     document="globalThis.Bokeh?.documents.at(-1)",
     embeds=True,
+)
+
+_HOLD_AND_CHANGE: Final = """
+def hold(make):
+    held = make()
+    display(held)
+    return held
+
+def change(function):
+    function()
+"""
+
+PLOTLY: Final = Peer(
+    "plotly FigureWidget",
+    "import plotly.graph_objects as go" + _HOLD_AND_CHANGE,
+    painted=".js-plotly-plot",
+    package="plotly",
+    foreign="""
+def make_plotly(trace):
+    made["figure"] = go.FigureWidget(trace, layout={"width": 400, "height": 300})
+    return made["figure"]
+
+def make_line(color, fixed):
+    figure = make_plotly(go.Scattergl(x=np.zeros(2), y=np.zeros(2), mode="lines", line={"color": color}))
+    figure.update_layout(xaxis_range=[0, 100], yaxis_range=[-1, 1])
+    return figure
+
+def make_image():
+    return make_plotly(go.Heatmap(z=np.zeros((2, 2)), colorscale="Viridis"))
+
+def assign(data):
+    trace = made["figure"].data[0]
+    if "image" in data:
+        trace.z = data["image"][0]
+    else:
+        trace.update(data)
+""",
+    watch="""() => {
+        const graph = document.querySelector(".js-plotly-plot");
+        const last = (found) => (found?.length === undefined ? found : last(found[found.length - 1]));
+        __flow.watch("", () => last(graph._fullData[0].z ?? graph._fullData[0].y));
+        graph.on("plotly_afterplot", __flow.note);
+    }""",
+)
+
+IPYMPL: Final = Peer(
+    "ipympl",
+    """
+get_ipython().run_line_magic("matplotlib", "widget")
+from matplotlib import pyplot
+from matplotlib.patches import Rectangle
+pyplot.ioff()
+"""
+    + _HOLD_AND_CHANGE,
+    painted=".jupyter-matplotlib-canvas-container canvas",
+    package="ipympl",
+    # a square in the corner has the number of the round as its colour, so that the page knows what it paints
+    foreign="""
+def make_pyplot():
+    made["figure"], made["axes"] = pyplot.subplots(figsize=(4, 3))
+    made["square"] = made["figure"].add_artist(Rectangle((0, 0), 0.1, 0.1, color="black"))
+    return made["figure"].canvas
+
+def make_line(color, fixed):
+    canvas = make_pyplot()
+    made["axes"].set(xlim=(0, 100), ylim=(-1, 1))
+    made["line"], = made["axes"].plot([0, 1], [0, 1], color=color)
+    return canvas
+
+def make_image():
+    canvas = make_pyplot()
+    made["image"] = made["axes"].imshow(np.zeros((2, 2)), vmin=0, vmax=1000, extent=(0, 10, 0, 10))
+    return canvas
+
+def assign(data):
+    if "image" in data:
+        made["image"].set_data(data["image"][0])
+    else:
+        made["line"].set_data(data["x"], data["y"])
+    made["square"].set_color((10 * made["number"] / 255, 0, 0))
+    made["figure"].canvas.draw()
+""",
+    watch="""() => {
+        const canvas = document.querySelector(".jupyter-matplotlib-canvas-container canvas");
+        const context = canvas.getContext("2d");
+        const read = () => Math.round(context.getImageData(5, canvas.height - 5, 1, 1).data[0] / 10);
+        __flow.watch("any image", read);
+    }""",
+)
+
+TRANSFER: Final = Peer(
+    "the transfer alone",
+    """
+def hold(make):
+    return comm.create_comm(target_name="benchmark")
+
+def change(function):
+    function()
+""",
+    painted="",
+    foreign="""
+def make_line(color, fixed):
+    return None
+
+def make_image():
+    return None
+
+def assign(data):
+    arrays = data["image"] if "image" in data else data.values()
+    held.send({"number": made["number"]}, buffers=[memoryview(array).cast("B") for array in arrays])
+""",
 )
 
 EMPTY: Final = Peer(
