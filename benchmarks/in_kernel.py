@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.layouts import column
-from bokeh.models import Button, ColumnDataSource, Range1d, Slider, Span
+from bokeh.models import ColumnDataSource, Range1d
+from bokeh.models.annotations import Span
+from bokeh.models.widgets import Button, Slider
 from bokeh.plotting import figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bokeh.models import LayoutDOM
+    from bokeh.models import LayoutDOM, Plot
 
     Change = Callable[[Callable[[], object]], None]
 
@@ -22,10 +24,12 @@ made: dict[str, Any] = {}
 """The models by their names: a Bokeh server makes them when a page asks for them."""
 
 
-def make_line(color: str, *, fixed: bool) -> LayoutDOM:
+def make_line(color: str, *, fixed: bool) -> Plot:
     """Make a line without points; with ranges that the page computes, or with fixed ones."""
-    ranges = {"x_range": Range1d(0, 100), "y_range": Range1d(-1, 1)} if fixed else {}
-    plot = figure(width=400, height=300, name="plot", title="start", toolbar_location=None, tools="", **ranges)
+    plot = figure(width=400, height=300, name="plot", title="start", toolbar_location=None, tools="")
+    if fixed:
+        plot.x_range = Range1d(start=0, end=100)
+        plot.y_range = Range1d(start=-1, end=1)
     made["source"] = ColumnDataSource({"x": np.empty(0), "y": np.empty(0)}, name="source")
     plot.line("x", "y", source=made["source"], line_color=color)
     made["plot"] = plot
@@ -77,7 +81,7 @@ class Stream:
 
     def _update(self) -> None:
         x = np.arange(self._updates * self._count, (self._updates + 1) * self._count, dtype=float)
-        rows = {"x": x, "y": x % 97}
+        rows: dict[str, Any] = {"x": x, "y": x % 97}
         self._updates += 1
         self.last = time.time()
         self._change(lambda: self._source.stream(rows, self._rollover))

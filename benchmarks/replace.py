@@ -75,14 +75,12 @@ def measure(
     found = []
     for what, size in (SIZES if sizes is None else sizes).items():
         for peer in peers:
-            found.append(_measure_one(servers, browser, peer, what, size, rounds))
+            found.append(_measure_one(servers, browser, peer, what, size, rounds=rounds))
             print(f"measured: {found[-1]}", file=sys.stderr, flush=True)
     return found
 
 
-def _measure_one(
-    servers: Servers, browser: Browser, peer: Peer, what: What, size: int, rounds: int
-) -> Replaced:
+def _measure_one(servers: Servers, browser: Browser, peer: Peer, what: What, size: int, *, rounds: int) -> Replaced:
     with flow_page(servers.of(peer), browser, peer) as lab:
         _prepare(lab, peer, what, size)
         times = [_replace(lab, peer, what, size, number) for number in range(1, rounds + 2)]

@@ -159,7 +159,8 @@ def _measure_one(servers: Servers, browser: Browser, peer: Peer, mode: Mode) -> 
             mode=mode.name,
             peer=peer.name,
             lag_ms=lag,
-            states_per_second=len({state for state, at in states if state is not None and at <= times["last"]}) / seconds,
+            states_per_second=len({state for state, at in states if state is not None and at <= times["last"]})
+            / seconds,
             updates_per_second=(mode.updates - 1) / seconds,
             cpu_ms=times.get("cpu_ms"),
             browser=rows,
