@@ -116,9 +116,10 @@
         title_of(document).text = `value ${slider.value}`;
       });
     },
-    async set_titles(document, count, interval) {
+    async set_notes(document, count, interval) {
+      const note = document.get_model_by_name("note");
       for (let number = 0; number < count; number++) {
-        title_of(document).text = `title ${number}`;
+        note.start = number;
         await later(interval);
       }
     },

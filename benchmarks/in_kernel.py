@@ -46,8 +46,10 @@ def make_image() -> LayoutDOM:
 
 
 def make_crowd(models: int) -> LayoutDOM:
-    """Make a plot of so many models: most of them are spans that are not painted."""
+    """Make a plot of so many models: most of them are spans that are not painted, one is a range that nothing uses."""
     plot = make_line("#123456", fixed=True)
+    made["note"] = Range1d(name="note", start=-1)
+    plot.tags = [made["note"]]
     few = len(plot.references())
     plot.center = [*plot.center, *(Span(location=n, visible=False) for n in range(models - few))]
     return plot
@@ -198,7 +200,7 @@ class Controls:
         self.clicks += 1
 
 
-class Titles:
+class Notes:
     """One property, set again and again with a pause, so that each change goes alone.
 
     Parameters
@@ -217,11 +219,9 @@ class Titles:
         await self._repeat(count, interval_s, lambda _: None)
 
     async def set(self, count: int, interval_s: float) -> None:
-        """Set it; the last title counts, too."""
-        title = made["plot"].title
-        await self._repeat(
-            count, interval_s, lambda number: self._change(lambda: setattr(title, "text", f"title {number}"))
-        )
+        """Set it to one number after the other."""
+        note = made["note"]
+        await self._repeat(count, interval_s, lambda number: self._change(lambda: setattr(note, "start", number)))
 
     async def _repeat(self, count: int, interval_s: float, step: Callable[[int], None]) -> None:
         self.done = False

@@ -1,6 +1,7 @@
 """What one property costs in a document of few and of many models: time of the processor, in kernel and page.
 
-The change is made again and again, alone each time. What the loop itself costs, measured in the same way without a
+The property is one that no view looks at, so that the page has nothing to paint: what is left is the patch. The change
+is made again and again, alone each time. What the loop itself costs, measured in the same way without a
 change, is taken off on both sides.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +19,7 @@ from .page import flow_page, run_free, show
 from .peers import FLOOR, JUPYTER_BOKEH, OURS, PANEL, PUSH, SERVER, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from playwright.sync_api import Browser
 
@@ -45,7 +47,7 @@ class PatchCost:
     kernel_ms : float or None
         All threads of the kernel; None without one.
     page_ms : float
-        The tasks of the page's main thread, painting included.
+        The tasks of the page's main thread.
     """
 
     peer: str
@@ -89,12 +91,13 @@ def measure(
 def _in_page(lab: NotebookPage, peer: Peer, patches: int) -> tuple[None, float]:
     def run(count: int) -> None:
         lab.page.evaluate(
-            f"([count, interval]) => __flow.set_titles({peer.document}, count, interval)", [count, _INTERVAL_MS]
+            f"([count, interval]) => __flow.set_notes({peer.document}, count, interval)", [count, _INTERVAL_MS]
         )
 
     run(patches // 10 + 1)  # compiled
-    idle = _load(lab, lambda: lab.page.wait_for_timeout(patches * _INTERVAL_MS))
-    busy = _load(lab, lambda: run(patches))
+    with _watched(lab) as load:
+        idle = load(lambda: lab.page.wait_for_timeout(patches * _INTERVAL_MS))
+        busy = load(lambda: run(patches))
     return None, busy.over(idle) / patches
 
 
@@ -102,29 +105,30 @@ def _in_kernel(lab: NotebookPage, peer: Peer, patches: int) -> tuple[float, floa
     cpu_ms = {}
 
     def run(what: str, count: int) -> None:
-        run_free(lab, f"task = asyncio.ensure_future(titles.{what}({count}, {_INTERVAL_MS / 1000}))")
+        run_free(lab, f"task = asyncio.ensure_future(notes.{what}({count}, {_INTERVAL_MS / 1000}))")
         if what == "pause":
             lab.page.wait_for_timeout(count * _INTERVAL_MS)
         else:
             lab.page.wait_for_function(
-                f"last => {peer.document}.get_model_by_name('plot').title.text === last",
-                arg=f"title {count - 1}",
+                f"last => {peer.document}.get_model_by_name('note').start === last",
+                arg=count - 1,
                 timeout=1000 * _GIVE_UP_S,
                 polling=_INTERVAL_MS,
             )
 
     def note(what: str) -> None:
-        while not lab.eval_in_kernel("titles.done"):
+        while not lab.eval_in_kernel("notes.done"):
             lab.page.wait_for_timeout(_INTERVAL_MS)
-        cpu_ms[what] = lab.eval_in_kernel("titles.cpu_ms")
+        cpu_ms[what] = lab.eval_in_kernel("notes.cpu_ms")
 
-    run_free(lab, "titles = Titles(change)")
+    run_free(lab, "notes = Notes(change)")
     run("set", patches // 10 + 1)  # compiled
     note("warm-up")
-    idle = _load(lab, lambda: run("pause", patches))
-    note("pause")
-    busy = _load(lab, lambda: run("set", patches))
-    note("set")
+    with _watched(lab) as load:
+        idle = load(lambda: run("pause", patches))
+        note("pause")
+        busy = load(lambda: run("set", patches))
+        note("set")
     return cpu_ms["set"] - cpu_ms["pause"], busy.over(idle) / patches
 
 
@@ -140,14 +144,19 @@ class _Load:
         return self.task_ms - idle.task_ms * self.elapsed_ms / idle.elapsed_ms
 
 
-def _load(lab: NotebookPage, work: Callable[[], object]) -> _Load:
-    before, begun = _task_ms(lab), time.monotonic()
-    work()
-    return _Load(_task_ms(lab) - before, 1000 * (time.monotonic() - begun))
-
-
-def _task_ms(lab: NotebookPage) -> float:
+@contextmanager
+def _watched(lab: NotebookPage) -> Iterator[Callable[[Callable[[], object]], _Load]]:
+    """Yield a function that tells how much the page works while something is done."""
     with cdp(lab.page) as session:
-        session.send("Performance.enable")
-        metrics = session.send("Performance.getMetrics")["metrics"]
-    return float(1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+        session.send("Performance.enable")  # Chromium counts from here
+
+        def task_ms() -> float:
+            metrics = session.send("Performance.getMetrics")["metrics"]
+            return float(1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
+        def load(work: Callable[[], object]) -> _Load:
+            before, begun = task_ms(), time.monotonic()
+            work()
+            return _Load(task_ms() - before, 1000 * (time.monotonic() - begun))
+
+        yield load
