@@ -40,6 +40,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--points", type=int, action="append", help="of the display part this size only; may be repeated"
     )
+    parser.add_argument("--what", choices=tuple(replace.SIZES), action="append", help="of the replace part this only")
+    parser.add_argument(
+        "--models", type=int, action="append", help="of the size part a document of so many; may be repeated"
+    )
     parser.add_argument("--quick", action="store_true", help="small data and few cycles: to see that it runs")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -106,16 +110,16 @@ def _measure_flow(
             parts["stream"] = stream.measure(servers, browser, peers, modes=chosen, rounds=options.rounds or 1)
         if "replace" in wanted:
             peers = _chosen(replace.PEERS, options.peer)
-            sizes = replace.QUICK_SIZES if quick else replace.SIZES
+            all_sizes = replace.QUICK_SIZES if quick else replace.SIZES
+            sizes = {what: side for what, side in all_sizes.items() if options.what is None or what in options.what}
             parts["replace"] = replace.measure(servers, browser, peers, sizes=sizes, rounds=options.rounds or 5)
         if "slider" in wanted:
             few = {"trips": 3, "events": 20, "clicks": 5, "milliseconds": 100} if quick else {}
             parts["slider"] = slider.measure(servers, browser, _chosen(slider.PEERS, options.peer), **few)
         if "size" in wanted:
             peers = _chosen(size.PEERS, options.peer)
-            sizes_of_documents = size.QUICK_SIZES if quick else size.SIZES
-            patches = 20 if quick else 200
-            parts["size"] = size.measure(servers, browser, peers, sizes=sizes_of_documents, patches=patches)
+            models = options.models or (size.QUICK_SIZES if quick else size.SIZES)
+            parts["size"] = size.measure(servers, browser, peers, sizes=models, patches=20 if quick else 200)
     if parts:
         print(flow_table(rows_of(parts)), end="\n\n")
     return parts
