@@ -109,11 +109,11 @@ def _prepare(lab: NotebookPage, peer: Peer, what: What, size: int) -> None:
 
 
 def _replace(lab: NotebookPage, peer: Peer, what: What, size: int, number: int) -> float | None:
+    if peer.embeds:
+        lab.page.evaluate(f"([size, number]) => __flow.make_{what}(size, number)", [size, number])
     collect_garbage(lab.page)
     if peer.embeds:
-        started = lab.page.evaluate(
-            f"([size, number]) => __flow.replace_{what}({peer.document}, size, number)", [size, number]
-        )
+        started = lab.page.evaluate(f"() => __flow.replace({peer.document})")
     else:
         lab.exec_in_kernel("collect()")
         lab.set_cell_source(FREE, f"replacing.{what}({size}, {number})")
