@@ -66,9 +66,12 @@ class Stream:
         Rows of one update.
     rollover : int
         How many rows are kept.
+    most_s : float
+        After so many seconds no further update is made.
     """
 
-    def __init__(self, change: Change, count: int, rollover: int) -> None:
+    def __init__(self, change: Change, count: int, rollover: int, most_s: float) -> None:
+        self._most_s = most_s
         self._change = change
         self._count = count
         self._rollover = rollover
@@ -81,26 +84,31 @@ class Stream:
         self._cpu = time.process_time()
         self.started = time.time()
 
-    def _update(self) -> None:
+    def _update(self) -> bool:
+        if time.time() - self.started > self._most_s:
+            return False
         x = np.arange(self._updates * self._count, (self._updates + 1) * self._count, dtype=float)
         rows: dict[str, Any] = {"x": x, "y": x % 97}
         self._updates += 1
         self.last = time.time()
         self._change(lambda: self._source.stream(rows, self._rollover))
+        return True
 
     async def rate(self, updates: int, hertz: float) -> None:
         """Update at a rate, from a task; what is late is made up for."""
         self._begin()
         for number in range(updates):
             await asyncio.sleep(max(0, self.started + number / hertz - time.time()))
-            self._update()
+            if not self._update():
+                break
         self.finished = time.time()
 
     async def loop(self, updates: int) -> None:
         """Update as fast as the event loop lets a task."""
         self._begin()
         for _ in range(updates):
-            self._update()
+            if not self._update():
+                break
             await asyncio.sleep(0)
         self.finished = time.time()
 
@@ -108,7 +116,8 @@ class Stream:
         """Update as fast as a loop does that nobody interrupts."""
         self._begin()
         for _ in range(updates):
-            self._update()
+            if not self._update():
+                break
         self.finished = time.time()
 
     def report(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from playwright.sync_api import TimeoutError as NotInTime
 
 from tests.browser.harness import collect_garbage
 
-from .page import FREE, flow_page, run_free, show
+from .page import FREE, flow_page, forgiving, run_free, show
 from .peers import FLOOR, IPYMPL, JUPYTER_BOKEH, OURS, PANEL, PLOTLY, PUSH, SERVER, TRANSFER, Peer
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def measure(
     found = []
     for what, size in (SIZES if sizes is None else sizes).items():
         for peer in peers:
-            found.append(_measure_one(servers, browser, peer, what, size, rounds=rounds))
-            print(f"measured: {found[-1]}", file=sys.stderr, flush=True)
+            with forgiving(peer):
+                found.append(_measure_one(servers, browser, peer, what, size, rounds=rounds))
+                print(f"measured: {found[-1]}", file=sys.stderr, flush=True)
     return found
 
 

@@ -11,6 +11,7 @@ from tests.browser.harness import chromium
 
 from . import display, leak, machine, patch, replace, report, size, slider, stream
 from .flow_report import FLOW_PARTS, flow_table, rows_of
+from .flow_verdicts import flow_verdicts
 from .page import Servers, make_server
 from .peers import ROOT, Peer
 
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         described = machine.describe(browser)
         print(report.table([["measured with", "version"], *([*item] for item in described.items())]), end="\n\n")
         parts = measure(server, browser, options)
-    print("\n".join(report.verdicts(parts["leak"], parts["display"], parts["patch"])))
+    print("\n".join([*report.verdicts(parts["leak"], parts["display"], parts["patch"]), *flow_verdicts(parts)]))
     path = RESULTS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
     report.write_json(path, described, parts)
     print(f"\nwritten to {path.relative_to(ROOT)}")

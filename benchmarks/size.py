@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.browser.harness import cdp
 
-from .page import flow_page, run_free, show
+from .page import flow_page, forgiving, run_free, show
 from .peers import FLOOR, JUPYTER_BOKEH, OURS, PANEL, PUSH, SERVER, Peer
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ def measure(
     found = []
     for peer in peers:
         for models in sizes:
-            with flow_page(servers.of(peer), browser, peer) as lab:
+            with forgiving(peer), flow_page(servers.of(peer), browser, peer) as lab:
                 show(lab, peer, f"make_crowd({models})")
                 measured = _in_page(lab, peer, patches) if peer.embeds else _in_kernel(lab, peer, patches)
-            found.append(PatchCost(peer.name, models, *measured))
-            print(f"measured: {found[-1]}", file=sys.stderr, flush=True)
+                found.append(PatchCost(peer.name, models, *measured))
+                print(f"measured: {found[-1]}", file=sys.stderr, flush=True)
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from .page import flow_page, run_free, show
+from .page import flow_page, forgiving, run_free, show
 from .peers import FLOOR, JUPYTER_BOKEH, OURS, PANEL, SERVER, Peer
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def measure(
     """
     found = []
     for peer in peers:
-        with flow_page(servers.of(peer), browser, peer) as lab:
+        with forgiving(peer), flow_page(servers.of(peer), browser, peer) as lab:
             run_free(lab, "controls = Controls()")
             show(lab, peer, "controls.make()")
             if peer.embeds:
@@ -101,8 +101,8 @@ def measure(
             slide = f"([value, limit]) => __flow.slide({peer.document}, value, limit)"
             times = [lab.page.evaluate(slide, [value, _GIVE_UP_MS]) for value in range(1, trips + 2)]
             busy = None if peer.embeds else _busy(lab, peer, events, clicks, milliseconds)
-        found.append(Slid(peer.name, times[1:], busy))
-        print(f"measured: {found[-1]}", file=sys.stderr, flush=True)
+            found.append(Slid(peer.name, times[1:], busy))
+            print(f"measured: {found[-1]}", file=sys.stderr, flush=True)
     return found
 
 

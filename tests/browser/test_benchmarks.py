@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from benchmarks import report
 from benchmarks.flow_report import best_peer, flow_table, rows_of
-from benchmarks.peers import FLOOR, OURS
+from benchmarks.flow_verdicts import flow_verdicts
+from benchmarks.peers import FLOOR, JUPYTER_BOKEH, OURS, TRANSFER
 from benchmarks.picture import read_results
+from benchmarks.replace import Replaced
 from benchmarks.run import measure, parse_arguments
 from benchmarks.size import PatchCost
+from benchmarks.slider import Busy, Slid
 from benchmarks.stream import Streamed
 
 if TYPE_CHECKING:
@@ -136,3 +139,39 @@ def test_the_cost_among_many_models_is_compared_with_that_among_few() -> None:
         "patch among 5,000 models: page CPU ms": "1.50 times that of 50",
         "patch among 50 models: page CPU ms": "",
     }
+
+
+def test_flow_verdicts_say_what_holds() -> None:
+    runs = [
+        _RUN,
+        replace(_RUN, mode="cell, 10 rows", lag_ms=301.0, python={"rows": 5, "missing": 1}),
+        replace(_RUN, peer=JUPYTER_BOKEH.name, states_per_second=51.0),
+        replace(_RUN, mode="cell, 10 rows", peer=JUPYTER_BOKEH.name, cpu_ms=4.0),
+    ]
+    busy = Busy(settled_ms=100.0, is_right=True, callbacks=2, clicks=4, clicks_made=5, events=9)
+    parts = {
+        "stream": runs,
+        "replace": [
+            Replaced("points", peer, [time])
+            for peer, time in ((OURS.name, 39.0), (FLOOR.name, 20.0), (TRANSFER.name, 10.0), (JUPYTER_BOKEH.name, 38.0))
+        ],
+        "slider": [Slid(OURS.name, [7.0], busy), Slid(JUPYTER_BOKEH.name, [10.0], None)],
+        "size": [PatchCost(OURS.name, 50, 2.0, 1.0), PatchCost(OURS.name, 5000, 3.0, 2.0)],
+    }
+    assert flow_verdicts(parts) == [
+        "[holds] 60 Hz, 10 rows: lag ms: every row",
+        "[holds] 60 Hz, 10 rows: lag ms: 10.00, at most 100.00 (in all)",
+        "[FAILS] 60 Hz, 10 rows: states painted per s: 50.0, jupyter_bokeh 51.0",
+        "[FAILS] cell, 10 rows: lag ms: python: 1 missing",
+        "[FAILS] cell, 10 rows: lag ms: 301.00, at most 300.00 (in all)",
+        "[holds] cell, 10 rows: kernel CPU ms per update: 1.00, at most 1.00 (0.25 of jupyter_bokeh)",
+        "[FAILS] replace points: ms to painted: 39.00, at most 38.00 (jupyter_bokeh)",
+        "[holds] replace points: ms to painted: 39.00, at most 39.00 (1.3 of floor and transfer)",
+        "[FAILS] slider: round trip ms: 7.00, at most 6.00 (0.6 of jupyter_bokeh)",
+        "[holds] busy kernel: the last value is right",
+        "[holds] busy kernel: settled after 100 ms, at most 100",
+        "[FAILS] busy kernel: 4 of 5 clicks",
+        "[holds] patch among 5000 models: kernel 1.50 times that of 50, at most 1.5",
+        "[FAILS] patch among 5000 models: page 2.00 times that of 50, at most 1.5",
+    ]
+    assert flow_verdicts({"stream": [replace(_RUN, lag_ms=None)]})[0] == "[FAILS] 60 Hz, 10 rows: lag ms: gave up"
