@@ -28,6 +28,7 @@ _PEER_COLOR: Final = "#8b949e"
 _LEFT_OUT: Final = ("growth",)
 """Measures that say little in a picture."""
 _COLUMNS: Final = 3
+_LARGE: Final = 100
 _LABEL_SIZE: Final = 7
 
 
@@ -74,7 +75,7 @@ def draw(rows: Sequence[Row], path: Path, caption: str) -> None:
     ]
     lines = -(-len(measures) // _COLUMNS)
     figure, grid = _import("matplotlib.pyplot").subplots(
-        lines, _COLUMNS, figsize=(12, 1.7 * lines), squeeze=False, layout="constrained"
+        lines, _COLUMNS, figsize=(12, 1.9 * lines), squeeze=False, layout="constrained"
     )
     for axes in grid.flat[len(measures) :]:
         axes.set_visible(False)
@@ -92,13 +93,19 @@ def _draw_one(block: Sequence[Row], axes: Any) -> None:
         [row.value or 0 for row in block],
         color=[_COLORS.get(row.peer, _PEER_COLOR) for row in block],
     )
-    labels = ["gave up" if row.value is None else f"{row.value:,.3g}" for row in block]
+    labels = [_label(row.value) for row in block]
     axes.bar_label(bars, labels, padding=2, size=_LABEL_SIZE)
     better = "more is better" if block[0].more_is_better else "less is better"
-    axes.set_title(f"{block[0].measure} ({better})", size=_LABEL_SIZE + 1, loc="left")
+    axes.set_title(f"{block[0].measure}\n{better}", size=_LABEL_SIZE + 1, loc="left")
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _label(value: float | None) -> str:
+    if value is None:
+        return "gave up"
+    return f"{value:,.0f}" if value >= _LARGE else f"{value:.3g}"
 
 
 def _import(name: str) -> Any:

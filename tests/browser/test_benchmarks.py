@@ -130,6 +130,18 @@ def test_a_round_that_was_given_up_counts_as_the_longest() -> None:
     assert lag(4.0, 2.0) == 3.0
 
 
+def test_a_peer_that_ends_with_another_value_never_settled() -> None:
+    right = Busy(settled_ms=900.0, is_right=True, callbacks=9, clicks=5, clicks_made=5, events=9)
+    wrong = replace(right, settled_ms=100.0, is_right=False, callbacks=2)
+    rows = rows_of({"slider": [Slid("right", [1.0], right), Slid("wrong", [1.0], wrong)]})
+    busy = [row for row in rows if "busy" in row.measure]
+    assert [(row.value, row.note) for row in busy] == [
+        (900.0, "right; 9 callbacks of 9 events; 5 of 5 clicks"),
+        (None, "WRONG; 2 callbacks of 9 events; 5 of 5 clicks"),
+    ]
+    assert best_peer(busy) == busy[0]
+
+
 def test_the_cost_among_many_models_is_compared_with_that_among_few() -> None:
     costs = [PatchCost(OURS.name, 5000, 3.0, 1.5), PatchCost(OURS.name, 50, 2.0, 1.0)]
     notes = {row.measure: row.note for row in rows_of({"size": costs})}
