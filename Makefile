@@ -106,10 +106,12 @@ test:
 
 # the peers are installed apart, so that no other target ever sees them
 $(VENV)/.bench: $(VENV)/.test pyproject.toml
-	rm -rf $(VENV)/bench
-	$(PY) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench']))" \
-		> $(VENV)/bench-requirements.txt
-	$(PY) -m pip install --quiet --no-deps --target $(VENV)/bench -r $(VENV)/bench-requirements.txt
+	for group in bench bench-panel; do \
+		rm -rf $(VENV)/$$group; \
+		$(PY) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$$group']))" \
+			> $(VENV)/$$group-requirements.txt && \
+		$(PY) -m pip install --quiet --no-deps --target $(VENV)/$$group -r $(VENV)/$$group-requirements.txt || exit 1; \
+	done
 	@touch $@
 
 bench: $(VENV)/.installed $(VENV)/.test chromium $(VENV)/.bench

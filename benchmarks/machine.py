@@ -8,12 +8,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .peers import PEER_PACKAGES
+from .peers import PANEL_PACKAGES, PEER_PACKAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 _PACKAGES = ("bokeh_widget", "bokeh", "ipywidgets", "jupyterlab", "ipykernel", "numpy")
+
+_PEERS = {
+    "jupyter_bokeh": PEER_PACKAGES,
+    "plotly": PEER_PACKAGES,
+    "ipympl": PEER_PACKAGES,
+    "panel": PANEL_PACKAGES,
+    "pyviz_comms": PANEL_PACKAGES,
+}
 
 
 def describe(browser: Browser) -> dict[str, str]:
@@ -25,8 +33,9 @@ def describe(browser: Browser) -> dict[str, str]:
         The browser that was measured.
     """
     found = {name: metadata.version(name) for name in _PACKAGES}
-    for peer in metadata.distributions(name="jupyter_bokeh", path=[str(PEER_PACKAGES)]):
-        found["jupyter_bokeh"] = peer.version
+    for name, packages in _PEERS.items():
+        for peer in metadata.distributions(name=name, path=[str(packages)]):
+            found[name] = peer.version
     return {
         **found,
         "python": platform.python_version(),

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 PEERS: Final = (OURS, JUPYTER_BOKEH, SERVER)
 _SHOW, _CHANGE = 1, 2
+_TWO_PAINTINGS: Final = """async () => {
+    for (let i = 0; i < 2; i++) {
+        await new Promise(resolve => requestAnimationFrame(resolve));
+    }
+    await new Promise(resolve => setTimeout(resolve));
+}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,9 @@ def _measure_one(server: JupyterServer, browser: Browser, peer: Peer, points: in
                     f"() => {{ const document = {peer.document}; return {condition}; }}",
                     timeout=1000 * RUN_TIMEOUT_S,
                 )
-                # what is on its way back has arrived when the kernel has answered once more
+                # an acknowledgement follows the painting; what is on its way back then has arrived when the kernel has
+                # answered once more
+                lab.page.evaluate(_TWO_PAINTINGS)
                 lab.run_source("pass")
 
             lab.run_source("pass")

@@ -100,8 +100,8 @@ def verdicts(leaks: Sequence[Leak], times: Sequence[DisplayTime], traffic: Seque
     ours = [found for found in traffic if found.peer == OURS.name]
     if ours:
         pushes = [found for found in ours if found.change.startswith(("one property", "stream", "data"))]
-        lines.append(_line("one message per patch", all(found.to_page.messages == 1 for found in pushes)))
-        lines.append(_line("no base64 on the wire", not any(f.to_page.base64 or f.to_kernel.base64 for f in ours)))
+        lines.append(line("one message per patch", fine=all(found.to_page.messages == 1 for found in pushes)))
+        lines.append(line("no base64 on the wire", fine=not any(f.to_page.base64 or f.to_kernel.base64 for f in ours)))
     return lines
 
 
@@ -121,9 +121,9 @@ def _leak_verdicts(leaks: Sequence[Leak]) -> list[str]:
         }
         fine = over["heap"] <= _HEAP_ALLOWANCE and over["nodes"] < _NEARLY_NONE and over["listeners"] < _NEARLY_NONE
         text = ", ".join(f"{name} {value:+,.1f}" for name, value in over.items())
-        lines.append(_line(f"{leak.case}: per cycle over the empty output: {text}", fine))
+        lines.append(line(f"{leak.case}: per cycle over the empty output: {text}", fine=fine))
         left = {name: leak.at_end[name] for name in ("js_documents", "js_models", "js_views")}
-        lines.append(_line(f"{leak.case}: BokehJS at the end: {left}", not any(left.values())))
+        lines.append(line(f"{leak.case}: BokehJS at the end: {left}", fine=not any(left.values())))
     return lines
 
 
@@ -134,11 +134,14 @@ def _display_verdicts(times: Sequence[DisplayTime]) -> list[str]:
     for peer, limit in ((JUPYTER_BOKEH.name, 0.5), (SERVER.name, 1.0)):
         if OURS.name in medians and peer in medians:
             ratio = medians[OURS.name] / medians[peer]
-            lines.append(_line(f"{most:,} points: {ratio:.2f} of the time of {peer}, at most {limit}", ratio <= limit))
+            lines.append(
+                line(f"{most:,} points: {ratio:.2f} of the time of {peer}, at most {limit}", fine=ratio <= limit)
+            )
     return lines
 
 
-def _line(text: str, fine: bool) -> str:  # noqa: FBT001
+def line(text: str, *, fine: bool) -> str:
+    """Write one verdict."""
     return f"[{'holds' if fine else 'FAILS'}] {text}"
 
 

@@ -81,6 +81,7 @@
     },
     isOpen: (path) => find(path) !== null,
     kernelId: (path) => panel(path).sessionContext.session?.kernel?.id ?? null,
+    kernel: (path) => panel(path).sessionContext.session?.kernel ?? null,
     kernelStatus: (path) => panel(path).sessionContext.session?.kernel?.status ?? null,
     panelId: (path) => panel(path).id,
     cellCount: (path) => panel(path).content.widgets.length,
