@@ -26,6 +26,7 @@ MAX_REMINDER_MS: Final = 30_000.0
 """A peer that stays away is reminded this often."""
 
 _MAX_TRACKED: Final = 64
+_ROUNDING: Final = 1e-9
 
 Peer = TypeVar("Peer", bound="Hashable")
 
@@ -35,7 +36,7 @@ class _Flight:
     """What is on its way to one peer."""
 
     acknowledged: int
-    frames: deque[tuple[int, float]] = field(default_factory=deque)
+    frames: deque[tuple[int, float, float]] = field(default_factory=deque)
     last_acknowledgement_ms: float | None = None
     reminded_ms: float | None = None
     reminders: int = 0
@@ -44,8 +45,9 @@ class _Flight:
     def oldest_ms(self) -> float | None:
         return self.frames[0][1] if self.frames else None
 
-    def younger_than(self, limit_ms: float, now_ms: float) -> int:
-        return sum(now_ms - sent_ms < limit_ms for _, sent_ms in self.frames)
+    def weight(self, limit_ms: float, now_ms: float, *, at_least: float) -> float:
+        """Add up the weights of the frames that were sent since."""
+        return sum(max(weight, at_least) for _, sent_ms, weight in self.frames if now_ms - sent_ms < limit_ms)
 
 
 class Outbox(Generic[Peer]):
@@ -54,7 +56,7 @@ class Outbox(Generic[Peer]):
     Parameters
     ----------
     window : int
-        Frames that may be on their way to a peer at once.
+        Frames that may be on their way to a peer at once; what is sent may weigh less or more than one of them.
     expiry_ms : float
         When a peer that does not answer begins to lag.
     refill_ms : float
@@ -68,7 +70,7 @@ class Outbox(Generic[Peer]):
         expiry_ms: float = DEFAULT_EXPIRY_MS,
         refill_ms: float = DEFAULT_REFILL_MS,
     ) -> None:
-        self._window = window
+        self._usual_weight = 1 / window
         self._expiry_ms = expiry_ms
         self._refill_ms = refill_ms
         self._flights: dict[Peer, _Flight] = {}
@@ -128,12 +130,25 @@ class Outbox(Generic[Peer]):
 
     # --- sending ---------------------------------------------------------------------------
 
-    def sent(self, number: int, now_ms: float, *, besides: Peer | None = None) -> None:
-        """Take note that something is on its way to all peers, but not to ``besides``."""
+    def sent(self, number: int, now_ms: float, *, weight: float | None = None, besides: Peer | None = None) -> None:
+        """Take note that something is on its way to all peers, but not to ``besides``.
+
+        Parameters
+        ----------
+        number : int
+            Its number.
+        now_ms : float
+            When it was sent.
+        weight : float, optional
+            What part of the window it takes; by default one of ``window`` frames. More follows while less than 1 is
+            on its way.
+        besides : peer, optional
+            Who does not get it.
+        """
         for peer, flight in self._flights.items():
             if besides is not None and peer == besides:
                 continue
-            flight.frames.append((number, now_ms))
+            flight.frames.append((number, now_ms, self._usual_weight if weight is None else weight))
             if len(flight.frames) > _MAX_TRACKED:
                 del flight.frames[1]  # the oldest tells for how long the peer has been silent
 
@@ -156,7 +171,7 @@ class Outbox(Generic[Peer]):
         moments = {
             sent_ms + limit_ms
             for flight in self._flights.values()
-            for _, sent_ms in flight.frames
+            for _, sent_ms, _ in flight.frames
             for limit_ms in (self._slot_ms(flight), self._expiry_ms)
         }
         for moment in sorted(moments):
@@ -204,4 +219,7 @@ class Outbox(Generic[Peer]):
         return self._expiry_ms if is_read else min(self._refill_ms, self._expiry_ms)
 
     def _has_room(self, flight: _Flight, now_ms: float) -> bool:
-        return flight.younger_than(self._slot_ms(flight), now_ms) < self._window
+        slot_ms = self._slot_ms(flight)
+        # by time alone no more than the window, however light
+        at_least = 0.0 if slot_ms == self._expiry_ms else self._usual_weight
+        return flight.weight(slot_ms, now_ms, at_least=at_least) < 1 - _ROUNDING

@@ -16,6 +16,8 @@ export interface OutboxOptions {
 interface Frame {
   readonly number: number;
   readonly at_ms: number;
+  /** What part of the window it takes. */
+  readonly weight: number;
 }
 
 interface Peer {
@@ -36,6 +38,8 @@ interface Reminder {
 
 /** Of the frames on their way the oldest and so many of the newest are known. */
 const MAX_KNOWN = 64;
+
+const ROUNDING = 1e-9;
 
 const MAX_REMINDER_MS = 30_000;
 
@@ -77,9 +81,10 @@ export class Outbox {
     }
   }
 
-  sent(number: number, now_ms: number): void {
+  /** @param weight what part of the window it takes; more follows while less than 1 is on its way. */
+  sent(number: number, now_ms: number, weight = 1 / this.#options.window): void {
     for (const { in_flight } of this.#peers.values()) {
-      in_flight.push({ number, at_ms: now_ms });
+      in_flight.push({ number, at_ms: now_ms, weight });
       if (in_flight.length > MAX_KNOWN + 1) {
         in_flight.splice(1, 1);
       }
@@ -105,7 +110,11 @@ export class Outbox {
     const gates = keeping_up.length > 0 ? keeping_up : peers;
     return gates.every((peer) => {
       const slot_ms = this.#slot_ms(peer);
-      return peer.in_flight.filter(({ at_ms }) => now_ms - at_ms < slot_ms).length < this.#options.window;
+      const { window, expiry_ms } = this.#options;
+      // by time alone no more than the window, however light
+      const at_least = slot_ms == expiry_ms ? 0 : 1 / window;
+      const younger = peer.in_flight.filter(({ at_ms }) => now_ms - at_ms < slot_ms);
+      return younger.reduce((sum, { weight }) => sum + Math.max(weight, at_least), 0) < 1 - ROUNDING;
     });
   }
 

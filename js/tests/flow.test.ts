@@ -166,6 +166,7 @@ interface OutboxStep {
   readonly number?: number;
   readonly leave?: string;
   readonly send?: number;
+  readonly weight?: number;
   readonly acknowledge?: string;
   readonly block?: true;
   readonly unblock?: true;
@@ -191,7 +192,7 @@ describe("outbox", () => {
       outbox.leave(step.leave);
     }
     if (step.send !== undefined) {
-      outbox.sent(step.send, at_ms);
+      outbox.sent(step.send, at_ms, step.weight);
     }
     if (step.acknowledge !== undefined) {
       outbox.acknowledge(step.acknowledge, number, at_ms);

@@ -111,7 +111,7 @@ def test_outbox(case: dict[str, Any]) -> None:
         "attach": lambda step: outbox.attach(step["attach"], step["number"]),
         "leave": lambda step: outbox.leave(step["leave"]),
         "acknowledge": lambda step: outbox.acknowledge(step["acknowledge"], step["number"], step["at_ms"]),
-        "send": lambda step: outbox.sent(step["send"], step["at_ms"]),
+        "send": lambda step: outbox.sent(step["send"], step["at_ms"], weight=step.get("weight")),
         "block": lambda step: outbox.block(step["at_ms"]),
         "unblock": lambda _step: outbox.unblock(),
     }
