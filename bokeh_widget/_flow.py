@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Peer: TypeAlias = tuple[str, str | None]
 """Model id of a connection, and one of its clients; None for a page that is expected and has not come yet."""
 
-_WEIGHTS: Final = ((64_000, 1 / 6), (500_000, 1 / 2), (float("inf"), 1.0))
+_WEIGHTS: Final = ((64_000, 1 / 12), (500_000, 1 / 2), (float("inf"), 1.0))
 """Largest size of a patch in bytes, and what part of the window it takes."""
 
 _SHORTEST_WAIT_MS: Final = 4.0
@@ -317,8 +317,8 @@ class Flow:
 def weight_of(patch: Patch) -> float:
     """Tell what part of the window of a page a patch takes.
 
-    Small ones are applied several between two paintings, and 6 on their way are 60 a second where an acknowledgement
-    takes 100 ms. A large one keeps a page busy for so long that a second one would only be late.
+    Small ones are applied several between two paintings, and 12 on their way are 60 a second where an acknowledgement
+    takes 200 ms: a page says one for several of them. A large one keeps a page busy for so long that a second one would only be late.
     """
     rows = sum(_elements(event) for event in patch.events)
     size = total_bytes(list(patch.buffers.values())) + 8 * rows

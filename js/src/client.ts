@@ -533,7 +533,7 @@ export class Client {
       this.fail("apply a patch", error);
       return false;
     }
-    this.#presence.acknowledge_later();
+    this.#presence.acknowledge_later(total_bytes(buffers));
     return true;
   }
 
@@ -588,4 +588,8 @@ export class Client {
     document: this.#replica?.document,
     views: this.#places.views,
   });
+}
+
+function total_bytes(buffers: Map<string, ArrayBuffer>): number {
+  return [...buffers.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

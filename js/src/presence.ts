@@ -25,6 +25,14 @@ export interface PresenceOptions {
 
 const GONE_EVERY_MS = 1000;
 
+/**
+ * An acknowledgement costs the kernel two status messages and JupyterLab two repaints of its
+ * toolbar: while patches are small, one speaks for several of them.
+ */
+const ACK_EVERY_MS = 100;
+const ACK_EVERY_PATCHES = 4;
+const SMALL_BYTES = 64_000;
+
 export class Presence {
   readonly #options: PresenceOptions;
   /** Asks for the document until it comes. */
@@ -32,6 +40,9 @@ export class Presence {
   #tick = 0;
   #said_gone_ms = Number.NEGATIVE_INFINITY;
   #cancel_ack: (() => void) | null = null;
+  #is_frame_awaited = false;
+  #unacknowledged = 0;
+  #acknowledged_ms = Number.NEGATIVE_INFINITY;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -65,10 +76,35 @@ export class Presence {
     }
   }
 
-  /** Says what is shown once the user can see it: one message for all until then. */
-  acknowledge_later(): void {
-    this.#cancel_ack ??= after_frame(() => {
+  /**
+   * Says what is shown once the user can see it: one message for all until then.
+   *
+   * @param size of what came, in bytes: what is small may wait for more of its kind.
+   */
+  acknowledge_later(size = Number.POSITIVE_INFINITY): void {
+    this.#unacknowledged += 1;
+    const wait_ms = this.#acknowledged_ms + ACK_EVERY_MS - performance.now();
+    const may_wait = size <= SMALL_BYTES && this.#unacknowledged < ACK_EVERY_PATCHES;
+    if (may_wait && wait_ms > 0) {
+      if (this.#cancel_ack === null) {
+        const timer = setTimeout(() => this.#acknowledge_after_frame(), wait_ms);
+        this.#cancel_ack = () => clearTimeout(timer);
+      }
+      return;
+    }
+    if (!this.#is_frame_awaited) {
+      this.#cancel_ack?.();
+      this.#acknowledge_after_frame();
+    }
+  }
+
+  #acknowledge_after_frame(): void {
+    this.#is_frame_awaited = true;
+    this.#cancel_ack = after_frame(() => {
       this.#cancel_ack = null;
+      this.#is_frame_awaited = false;
+      this.#unacknowledged = 0;
+      this.#acknowledged_ms = performance.now();
       const position = this.#options.position();
       if (position !== null) {
         this.#send({ kind: "ack", session: position.session, revision: position.revision });
@@ -81,6 +117,8 @@ export class Presence {
     this.request.stop();
     this.#cancel_ack?.();
     this.#cancel_ack = null;
+    this.#is_frame_awaited = false;
+    this.#unacknowledged = 0;
   }
 
   /** Later messages have higher ticks: what an older one says of the views is known to be old. */

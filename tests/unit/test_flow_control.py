@@ -52,26 +52,26 @@ def test_some_patches_are_on_their_way_and_the_rest_waits(
 ) -> None:
     with BokehWidget(slider) as widget:
         page = page_of(widget)
-        for value in range(1, 14):
+        for value in range(1, 20):
             slider.value = value
-        assert values(wire, widget) == [[i] for i in range(1, 7)]
+        assert values(wire, widget) == [[i] for i in range(1, 13)]
         page.acknowledge(1)
-        assert values(wire, widget)[6:] == [[13]]
-        slider.value = 14
-        assert values(wire, widget)[7:] == []
+        assert values(wire, widget)[12:] == [[19]]
+        slider.value = 20
+        assert values(wire, widget)[13:] == []
         page.acknowledge(3)
-        assert values(wire, widget)[7:] == [[14]]
+        assert values(wire, widget)[13:] == [[20]]
         assert widget.session.flow.changes.coalesced == 6
 
 
-@pytest.mark.parametrize(("rows", "count"), [(1_000, 6), (20_000, 2), (100_000, 1)])
+@pytest.mark.parametrize(("rows", "count"), [(1_000, 12), (20_000, 2), (100_000, 1)])
 def test_the_larger_the_patches_the_fewer_are_on_their_way(
     wire: Wire, page_of: Callable[..., Page], rows: int, count: int
 ) -> None:
     source = ColumnDataSource({"x": np.zeros(1)})
     with BokehWidget(Div(tags=[source])) as widget:
         page_of(widget)
-        for _ in range(10):
+        for _ in range(20):
             source.data = {"x": np.zeros(rows)}
         assert len(wire.customs(widget, "patch")) == count
 
@@ -79,12 +79,12 @@ def test_the_larger_the_patches_the_fewer_are_on_their_way(
 def test_the_slowest_page_that_keeps_up_decides(wire: Wire, page_of: Callable[..., Page], slider: Slider) -> None:
     with BokehWidget(slider) as widget:
         fast, slow = page_of(widget, "fast"), page_of(widget, "slow")
-        for value in range(1, 8):
+        for value in range(1, 14):
             slider.value = value
-        fast.acknowledge(6)
-        assert len(values(wire, widget)) == 6
+        fast.acknowledge(12)
+        assert len(values(wire, widget)) == 12
         slow.hide()
-        assert values(wire, widget)[6:] == [[7]]
+        assert values(wire, widget)[12:] == [[13]]
 
 
 def test_a_page_that_goes_holds_up_nobody(page_of: Callable[..., Page], slider: Slider) -> None:
@@ -107,7 +107,7 @@ def test_each_row_of_a_stream_arrives_whatever_waits(wire: Wire, page_of: Callab
                 page.acknowledge()
         page.acknowledge()
         sent = wire.customs(widget, "patch")
-        assert len(sent) < 100
+        assert len(sent) < 200
         for message in sent:
             page.receive(message)
         rows = page.replica.models[source.id].data["n"]
@@ -145,13 +145,13 @@ def test_a_page_that_does_not_answer_is_asked_where_it_is(
 def test_a_batch_waits_for_room_like_everything_else(wire: Wire, page_of: Callable[..., Page], slider: Slider) -> None:
     with BokehWidget(slider) as widget:
         page = page_of(widget)
-        for value in range(1, 10):
+        for value in range(1, 16):
             with widget.session.batch():
                 slider.value = value
                 slider.title = str(value)
-        assert values(wire, widget) == [[i, str(i)] for i in range(1, 7)]
+        assert values(wire, widget) == [[i, str(i)] for i in range(1, 13)]
         page.acknowledge()
-        assert values(wire, widget)[6:] == [[9, "9"]]
+        assert values(wire, widget)[12:] == [[15, "15"]]
 
 
 def test_the_acknowledgement_comes_after_the_callbacks(

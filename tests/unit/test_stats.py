@@ -23,15 +23,15 @@ def test_numbers_of_a_widget_that_two_pages_show(page_of: Callable[..., Page], w
     with BokehWidget(slider) as widget:
         one, two = page_of(widget, "one"), page_of(widget, "two")
         two.show("second view")
-        for value in range(1, 9):
+        for value in range(1, 15):
             slider.value = value
         one.acknowledge(1)
         one.patch({"kind": "ModelChanged", "model": slider.ref, "attr": "title", "new": "t"})
         stats = widget.stats
-        assert (stats.state, stats.shows, stats.revision, stats.views) == ("shown", "Slider", 8, 3)
+        assert (stats.state, stats.shows, stats.revision, stats.views) == ("shown", "Slider", 14, 3)
         assert [(client.client, client.views) for client in stats.clients] == [("one", 1), ("two", 2)]
-        assert [(client.revision, client.frames_in_flight) for client in stats.clients] == [(1, 6), (0, 8)]
-        assert stats.frames_in_flight == 8
+        assert [(client.revision, client.frames_in_flight) for client in stats.clients] == [(1, 12), (0, 14)]
+        assert stats.frames_in_flight == 14
         assert (stats.patches_received, stats.changes_waiting, stats.changes_coalesced) == (1, 0, 1)
         assert stats.frames_sent == len(wire.customs(widget))
         texts = sum(len(json.dumps(m.content["json"])) for m in wire.customs(widget, "document"))
