@@ -112,14 +112,22 @@ def _busy(lab: NotebookPage, peer: Peer, events: int, clicks: int, milliseconds:
     lab.page.evaluate(f"() => __flow.record_titles({peer.document})")
     times = lab.page.evaluate(
         f"options => __flow.burst({peer.bokeh}, {peer.document}, options)",
-        {"first": first, "events": events, "clicks": clicks, "milliseconds": milliseconds},
+        {"first": first, "events": events, "clicks": 0, "milliseconds": milliseconds},
     )
     calls, titles = _wait_until_quiet(lab)
+    settled_ms = max([calls["last"], *(at for _, at in titles)]) - times["last"]
+    is_right = bool(titles) and titles[-1][0] == f"value {first + events - 1}"
+    # once more with clicks between: each of them keeps the value before it from being joined with the one after it
+    lab.page.evaluate(
+        f"options => __flow.burst({peer.bokeh}, {peer.document}, options)",
+        {"first": first + events, "events": events, "clicks": clicks, "milliseconds": milliseconds},
+    )
+    clicked, _ = _wait_until_quiet(lab)
     return Busy(
-        settled_ms=max([calls["last"], *(at for _, at in titles)]) - times["last"],
-        is_right=bool(titles) and titles[-1][0] == f"value {first + events - 1}",
+        settled_ms=settled_ms,
+        is_right=is_right,
         callbacks=calls["count"],
-        clicks=calls["clicks"],
+        clicks=clicked["clicks"],
         clicks_made=clicks,
         events=events,
     )
