@@ -318,7 +318,8 @@ def weight_of(patch: Patch) -> float:
     """Tell what part of the window of a page a patch takes.
 
     Small ones are applied several between two paintings, and 12 on their way are 60 a second where an acknowledgement
-    takes 200 ms: a page says one for several of them. A large one keeps a page busy for so long that a second one would only be late.
+    takes 200 ms: a page says one for several of them. A large one keeps a page busy for so long that a second one
+    would only be late.
     """
     rows = sum(_elements(event) for event in patch.events)
     size = total_bytes(list(patch.buffers.values())) + 8 * rows
