@@ -35,6 +35,7 @@ _WEIGHTS: Final = ((64_000, 1 / 12), (500_000, 1 / 2), (float("inf"), 1.0))
 """Largest size of a patch in bytes, and what part of the window it takes."""
 
 _SHORTEST_WAIT_MS: Final = 4.0
+_BUSY_WAIT_MS: Final = 20.0
 
 
 @dataclass(slots=True)
@@ -271,6 +272,10 @@ class Flow:
             if connection.model_id in late:
                 self.reminders_sent += 1
                 connection.send_sync(self.revision)
+
+    def look_again(self) -> None:
+        """Ask soon whether what waits may be sent."""
+        self._alarm.within(_BUSY_WAIT_MS)
 
     def _set_alarm(self, now: float) -> None:
         waits = [self.outbox.reminder_wait_ms(now)]

@@ -348,12 +348,17 @@ def _weak_pump(session: Session) -> Callable[[], None]:
 
     def pump() -> None:
         found = ref()
-        if found is not None:
-            try:
-                with found.lock:
-                    found.flow.pump()
-            except Exception as error:  # noqa: BLE001  # the revision that was not sent is a gap, which pages notice
-                found.report_error(error)
+        if found is None:
+            return
+        if not found.lock.acquire(blocking=False):
+            found.flow.look_again()  # a callback may hold it for long, and other sessions wait for this thread
+            return
+        try:
+            found.flow.pump()
+        except Exception as error:  # noqa: BLE001  # the revision that was not sent is a gap, which pages notice
+            found.report_error(error)
+        finally:
+            found.lock.release()
 
     return pump
 

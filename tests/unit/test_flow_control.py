@@ -399,6 +399,34 @@ def test_a_call_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> N
     assert "a call that was due failed" in caplog.text
 
 
+def test_a_session_that_is_busy_holds_up_no_other(wire: Wire, page_of: Callable[..., Page]) -> None:
+    busy, other = Slider(start=0, end=10**6, value=0), Slider(start=0, end=10**6, value=0)
+    with BokehWidget(busy) as first, BokehWidget(other) as second:
+        for widget in (first, second):
+            page_of(widget)
+            with widget.session.lock:
+                widget.session.flow.block()
+        for value in (1, 2, 3):
+            busy.value = value
+        release = threading.Event()
+
+        def hold() -> None:
+            with first.session.batch():
+                release.wait()
+
+        holding = threading.Thread(target=hold)
+        holding.start()
+        try:
+            for value in (1, 2, 3):
+                other.value = value
+            wait_until(lambda: values(wire, second)[2:] == [[3]])
+            assert values(wire, first)[2:] == []
+        finally:
+            release.set()
+            holding.join()
+        wait_until(lambda: values(wire, first)[2:] == [[3]])
+
+
 def test_what_waits_keeps_nothing_alive_and_no_thread(page_of: Callable[..., Page]) -> None:
     slider = Slider(start=0, end=10, value=0)
     widget = BokehWidget(slider)
