@@ -40,6 +40,13 @@ class _Flight:
     last_acknowledgement_ms: float | None = None
     reminded_ms: float | None = None
     reminders: int = 0
+    own: int = 0
+    """The last number that the peer has by itself, since it is its own change."""
+
+    def settle(self) -> None:
+        """With nothing on its way, the peer has what it changed itself, too."""
+        if not self.frames:
+            self.acknowledged = max(self.acknowledged, self.own)
 
     @property
     def oldest_ms(self) -> float | None:
@@ -110,6 +117,7 @@ class Outbox(Generic[Peer]):
         flight.acknowledged = number
         while flight.frames and flight.frames[0][0] <= number:
             flight.frames.popleft()
+        flight.settle()
         flight.reminded_ms = None
         flight.reminders = 0
 
@@ -147,6 +155,8 @@ class Outbox(Generic[Peer]):
         """
         for peer, flight in self._flights.items():
             if besides is not None and peer == besides:
+                flight.own = number
+                flight.settle()
                 continue
             flight.frames.append((number, now_ms, self._usual_weight if weight is None else weight))
             if len(flight.frames) > _MAX_TRACKED:

@@ -337,7 +337,7 @@ class Session:
         log.error("%s", error, exc_info=error)
         for connection in list(self._connections):
             if show and connection.is_shown:
-                connection.send_error(f"{type(error).__name__}: {error}")
+                connection.send_error(error_line(error))
         call_all(self._error_callbacks, error)
         for connection in list(self._connections):
             connection.handle_error(error)
@@ -387,6 +387,11 @@ def checked_error_callbacks(callbacks: Iterable[object]) -> list[ErrorCallback]:
             raise InputTypeError(f"on_error takes functions of one argument, the exception, but got {callback!r:.80}")
         checked.append(callback)
     return checked
+
+
+def error_line(error: BaseException) -> str:
+    """Write an error as one line for people."""
+    return f"{type(error).__name__}: {error}"
 
 
 def call_all(callbacks: Iterable[ErrorCallback], error: BaseException) -> None:

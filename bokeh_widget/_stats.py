@@ -79,7 +79,7 @@ class WidgetStats:
     frames_sent : int
         Messages to pages.
     bytes_sent : int
-        Of their buffers, and of the text of whole documents.
+        Of their buffers and of the text of whole documents; of the JSON of patches about so many.
     patches_received : int
         Changes that pages made.
     changes_waiting : int

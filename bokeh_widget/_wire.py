@@ -70,7 +70,8 @@ class Wire:
         is_acknowledgement = patch.origin is not None and not patch.events
         buffers = dict(patch.buffers)
         packed = None
-        if _json_bytes(patch.events) > self.frame_limit_bytes // 2:
+        json_bytes = _json_bytes(patch.events)
+        if json_bytes > self.frame_limit_bytes // 2:
             packed = _name_beside(buffers)
             buffers[packed] = serialize_json(patch.events).encode()
         content = PatchMessage(
@@ -85,6 +86,7 @@ class Wire:
             transfer=None,
             requires=requires,
         )
+        self.bytes_sent += 0 if packed else json_bytes
         self._message(content, list(buffers.values()), client=None)
 
     def document(self, state: DocumentState, client: str | None, seq: int | None) -> None:

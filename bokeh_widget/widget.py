@@ -28,6 +28,7 @@ from ._session import (
     cell_begins,
     cell_ends,
     checked_error_callbacks,
+    error_line,
     session_of,
 )
 from ._stats import WidgetStats
@@ -244,7 +245,7 @@ class BokehWidget(CollectableDOMWidget):
                 resyncs=self._pages.resyncs,
                 reminders_sent=flow.reminders_sent,
                 callbacks_per_s=session.callback_rate.per_s(now),
-                last_error="" if session.last_error is None else str(session.last_error),
+                last_error="" if session.last_error is None else error_line(session.last_error),
             )
 
     @property

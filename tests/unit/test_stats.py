@@ -35,8 +35,23 @@ def test_numbers_of_a_widget_that_two_pages_show(page_of: Callable[..., Page], w
         assert (stats.patches_received, stats.changes_waiting, stats.changes_coalesced) == (1, 0, 1)
         assert stats.frames_sent == len(wire.customs(widget))
         texts = sum(len(json.dumps(m.content["json"])) for m in wire.customs(widget, "document"))
-        assert texts * 0.5 < stats.bytes_sent <= texts
+        assert texts * 0.5 < stats.bytes_sent <= texts + 100 * len(wire.customs(widget, "patch"))
         assert stats.last_error == ""
+
+
+def test_a_page_is_at_the_revision_that_its_own_change_made(page_of: Callable[..., Page]) -> None:
+    slider = Slider(start=0, end=10, value=0)
+    with BokehWidget(slider) as widget:
+        page = page_of(widget)
+        change = {"kind": "ModelChanged", "model": slider.ref, "attr": "title", "new": "t"}
+        page.patch(change)
+        assert (widget.stats.revision, widget.stats.clients[0].revision) == (1, 1)
+        slider.value = 3
+        page.patch({**change, "new": "u"})
+        assert (widget.stats.revision, widget.stats.clients[0].revision) == (3, 1)
+        page.acknowledge(2)
+        assert (widget.stats.revision, widget.stats.clients[0].revision) == (3, 3)
+        assert widget.stats.bytes_sent > 0
 
 
 def test_a_resync_is_a_document_for_a_page_that_had_one(page_of: Callable[..., Page]) -> None:
@@ -53,7 +68,7 @@ def test_a_resync_is_a_document_for_a_page_that_had_one(page_of: Callable[..., P
 def test_the_last_error_is_told_and_escaped() -> None:
     with BokehWidget(Div()) as widget:
         widget.session.report_error(ValueError("<b>no & never</b>"))
-        assert widget.stats.last_error == "<b>no & never</b>"
+        assert widget.stats.last_error == "ValueError: <b>no & never</b>"
         assert "&lt;b&gt;no &amp; never" in widget.stats._repr_html_()
         widget.session.report_error(ValueError("x" * 1000))
         assert len(str(widget.stats)) < 700
