@@ -26,6 +26,8 @@ class Client:
         Number of the newest message in which it spoke of its views.
     seq : int
         Its last patch that was applied or refused; those up to it are duplicates. -1 as long as it is not known.
+    session : str
+        The session of which it was last heard. With another one it forgets what it has sent and was not acknowledged.
     refusal : tuple of (int, str) or None
         The last patch that was refused, and why: said again if the page asks again.
     has_asked : bool
@@ -39,6 +41,7 @@ class Client:
     is_attached: bool = False
     tick: int = 0
     seq: int = -1
+    session: str = ""
     refusal: tuple[int, str] | None = None
     has_asked: bool = False
     documents_sent: int = 0

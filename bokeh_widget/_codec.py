@@ -161,6 +161,21 @@ def event_of(document: Document, change: waiting.Change) -> DocumentPatchedEvent
     return event
 
 
+def _is_contained(document: Document, change: waiting.Change) -> bool:
+    """Tell whether a change is of a model that the other side does not know: its definition contains the change.
+
+    Or of one that has left the document since: the other side may never have known it.
+    """
+    if isinstance(change, (waiting.Whole, waiting.Columns, waiting.Stream, waiting.Patch)):
+        model = change.source
+    elif isinstance(change, waiting.Keyed) and isinstance(change.payload, ModelChangedEvent):
+        model = change.payload.model
+    else:
+        return False
+    models = document.models
+    return models.get_by_id(model.id) is not model or model in models._new_models  # noqa: SLF001  # no public name
+
+
 def encode_changes(
     document: Document, changes: Sequence[waiting.Change]
 ) -> tuple[PatchFrame, list[tuple[waiting.Change, Exception]]]:
@@ -181,7 +196,7 @@ def encode_changes(
         The others, and why.
     """
     failed: list[tuple[waiting.Change, Exception]] = []
-    left = list(changes)
+    left = [change for change in changes if not _is_contained(document, change)]
     while True:
         frame = PatchFrame(document)
         for change in left:

@@ -253,10 +253,10 @@ class Flow:
                 self.send_to(connection, patch)
         self.outbox.sent(patch.revision, now_ms(), weight=weight_of(patch))
 
-    def sent_for(self, client: str, revision: int) -> None:
+    def sent_for(self, client: str, patch: Patch) -> None:
         """Take note that a change of one client was sent to the others."""
         besides = next((peer for peer in self.outbox.peers() if peer[1] == client), None)
-        self.outbox.sent(revision, now_ms(), besides=besides)
+        self.outbox.sent(patch.revision, now_ms(), weight=weight_of(patch), besides=besides)
 
     def send_to(self, connection: Connection, patch: Patch) -> None:
         """Send one revision to one connection; what it raises is reported."""
@@ -302,6 +302,13 @@ class Flow:
         self.outbox.leave(peer)
         self.pump()
 
+    def keep_only(self, model_ids: set[str]) -> None:
+        """Wait for pages of these connections only: the others are no more."""
+        for peer in self.outbox.peers():
+            if peer[0] not in model_ids:
+                self.outbox.leave(peer)
+        self.pump()
+
     def acknowledge(self, peer: Peer, revision: int) -> None:
         """Take note that a page has everything up to ``revision``."""
         self.outbox.acknowledge(peer, revision, now_ms())
@@ -310,6 +317,11 @@ class Flow:
     def block(self) -> None:
         """Take note that a cell runs."""
         self.outbox.block(now_ms())
+
+    def unblock_later(self) -> None:
+        """Do the same without the lock: what waits is sent when the lock is free."""
+        self.outbox.unblock()
+        self.look_again()
 
     def unblock(self) -> None:
         """Take note that no cell runs any more, and send what waits."""

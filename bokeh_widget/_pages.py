@@ -126,6 +126,9 @@ class Pages:
         if client is None:
             self.broadcast(state)
         else:
+            if self.is_due:  # something else than the widget itself displays it
+                self.is_due = False
+                self._last_revision = state["revision"]
             client.documents_sent += 1
             self.resyncs += is_resync
             self.wire.document(state, client.id, max(0, client.seq))
@@ -200,6 +203,7 @@ class Pages:
         if not client.is_present:
             return  # it has said since that it shows nothing
         client.seq = max(client.seq, message.seq)
+        client.session = session.id
         was_attached, client.is_attached = client.is_attached, True
         asked_before, client.has_asked = client.has_asked, True
         current = session.revision
@@ -234,10 +238,11 @@ class Pages:
                 self.wire.patch(Patch(0, [], {}, origin=client.id, seq=client.seq), session.id, [])
                 self.wire.sync(session.id, session.revision)
             return
-        if patch.seq > client.seq + 1:
+        if patch.seq > client.seq + 1 and client.session == session.id:
             log.debug("patch %d of a page came before patch %d, which it sends again", patch.seq, client.seq + 1)
             return
         client.seq = patch.seq
+        client.session = patch.session
         if patch.session != session.id:
             self.send_document(session, client)  # it was made for a document that update() replaced
             return

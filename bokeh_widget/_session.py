@@ -150,7 +150,10 @@ class Session:
             of the user may still hold the document.
         """
         with self.lock:
-            if not list(self._connections):  # its length may still count one that is just dying
+            connections = list(self._connections)  # its length may still count one that is just dying
+            if connections:
+                self.flow.keep_only({connection.model_id for connection in connections})
+            else:
                 self.close(empty_document=empty_document)
 
     def close(self, *, empty_document: bool = True) -> None:
@@ -289,7 +292,7 @@ class Session:
                         seq=patch.seq,
                     ),
                 )
-        self.flow.sent_for(patch.client, revision)
+        self.flow.sent_for(patch.client, Patch(revision, patch.events, raw_buffers))
 
     def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
         # Bokeh walks over all models at the end of a freeze: worth it only where models come or go
@@ -416,12 +419,18 @@ def all_sessions() -> list[Session]:
 def cell_begins() -> None:
     """Tell every session that a cell runs, and perhaps nothing of what pages say is read."""
     for session in all_sessions():
-        with session.lock:
-            session.flow.block()
+        session.flow.block()  # without the lock: a callback may hold it for long
 
 
 def cell_ends() -> None:
     """Tell every session that no cell runs any more: what waits is sent."""
     for session in all_sessions():
-        with session.lock:
+        if not session.lock.acquire(blocking=False):
+            session.flow.unblock_later()
+            continue
+        try:
             session.flow.unblock()
+        except Exception as error:  # noqa: BLE001  # the others are told all the same
+            session.report_error(error)
+        finally:
+            session.lock.release()

@@ -436,6 +436,8 @@ class BokehWidget(CollectableDOMWidget):
 
     def send_due(self) -> None:
         """Send the document that was too large to come with the comm, once something displays the widget."""
+        if not self._pages.is_due:
+            return
         with self._session.lock:
             if self._pages.is_due and self._is_displayed and not self.closed:
                 self._pages.send_document(self._session, None)

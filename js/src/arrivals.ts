@@ -88,6 +88,8 @@ export class Arrivals {
         this.#held.delete(number);
       }
     }
+    // what is contained in the document by now does not lack its chunks any more
+    this.#incomplete = this.#incomplete.filter((message) => message.session == session && message.revision > revision);
     const next = this.#held.get(revision + 1) ?? null;
     this.#held.delete(revision + 1);
     this.#be_patient();

@@ -160,6 +160,7 @@ export class Uplink {
 
   #forget_frames(): void {
     this.#frames = [];
+    this.#acknowledged = this.#seq; // what is forgotten is not sent again: the kernel must not wait for it
     this.#outbox.attach(KERNEL, this.#seq);
   }
 }

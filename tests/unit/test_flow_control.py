@@ -87,6 +87,19 @@ def test_the_slowest_page_that_keeps_up_decides(wire: Wire, page_of: Callable[..
         assert values(wire, widget)[12:] == [[13]]
 
 
+def test_pages_of_a_widget_that_was_dropped_hold_up_nobody(wire: Wire, page_of: Callable[..., Page]) -> None:
+    slider = Slider(start=0, end=10**6, value=0)
+    with BokehWidget(slider) as stays:
+        dropped = BokehWidget(slider)
+        page_of(stays, "stays")
+        page_of(dropped, "goes")
+        del dropped
+        gc.collect()
+        slider.value = 1
+        assert {peer[1] for peer in stays.session.flow.outbox.peers()} == {"stays"}
+        assert values(wire, stays) == [[1]]
+
+
 def test_a_page_that_goes_holds_up_nobody(page_of: Callable[..., Page], slider: Slider) -> None:
     with BokehWidget(slider) as widget:
         page_of(widget, "stays")
@@ -166,6 +179,44 @@ def test_the_acknowledgement_comes_after_the_callbacks(
         assert [sent.content["seq"] for sent in wire.customs(widget, "patch")] == [1]
 
 
+# --- models that are new --------------------------------------------------------------------------
+
+
+def test_rows_streamed_to_a_new_source_are_sent_once(wire: Wire, page_of: Callable[..., Page]) -> None:
+    div = Div()
+    with BokehWidget(div) as widget:
+        page = page_of(widget)
+        source = ColumnDataSource({"n": np.zeros(0)})
+        with widget.session.batch():
+            div.tags = [source]
+            source.stream({"n": np.arange(3.0)})
+            source.patch({"n": [(0, 9.0)]})
+        source.stream({"n": np.array([3.0])})
+        for message in wire.customs(widget, "patch"):
+            page.receive(message)
+        assert list(page.replica.models[source.id].data["n"]) == [9, 1, 2, 3]
+        assert_same_documents(page.replica, document_copy(widget, wire))
+
+
+def test_a_new_model_is_defined_before_it_is_referred_to(wire: Wire, page_of: Callable[..., Page]) -> None:
+    div = Div()
+    with BokehWidget(div) as widget:
+        page = page_of(widget)
+        first, second, gone = Div(text="1"), Div(text="2"), Div(text="3")
+        with widget.session.batch():
+            div.tags = [first]
+            first.text = "changed"
+            div.tags = [first, gone]
+            gone.text = "never seen"
+            div.tags = [first, second]
+        second.text = "changed, too"
+        for message in wire.customs(widget, "patch"):
+            page.receive(message)
+        assert page.replica.models[first.id].text == "changed"
+        assert page.replica.models[second.id].text == "changed, too"
+        assert_same_documents(page.replica, document_copy(widget, wire))
+
+
 # --- duplicates, and both sides at once -----------------------------------------------------------
 
 
@@ -192,6 +243,17 @@ def test_a_patch_that_overtakes_another_waits_to_be_sent_again(page_of: Callable
         for message in (first, second, first):
             page.send(message)
         assert slider.value == 6
+
+
+def test_a_page_may_forget_what_it_sent_to_another_session(page_of: Callable[..., Page], slider: Slider) -> None:
+    other = Slider(start=0, end=10, value=0)
+    with BokehWidget(slider) as widget:
+        page = page_of(widget)
+        page.patch({"kind": "ModelChanged", "model": slider.ref, "attr": "value", "new": 5})
+        widget.update(other)
+        page.seq += 1  # a change of the old document, which was lost and is forgotten
+        page.patch({"kind": "ModelChanged", "model": other.ref, "attr": "value", "new": 7})
+        assert other.value == 7
 
 
 def test_a_refusal_is_said_again(wire: Wire, page_of: Callable[..., Page], slider: Slider) -> None:
@@ -317,6 +379,17 @@ def test_who_asks_while_the_document_is_on_its_way_gets_it_once(wire: Wire) -> N
     late.attach()
     assert wire.customs(widget, "document")[-1].content["client"] == "late"
     widget.close()
+
+
+def test_a_large_document_that_something_else_displays_is_followed(wire: Wire) -> None:
+    """A container shows the widget: nobody asks the widget itself for its output."""
+    source = ColumnDataSource({"x": np.arange(20_000.0)})
+    with BokehWidget(Div(tags=[source]), frame_limit_bytes=MIN_FRAME_LIMIT_BYTES) as widget:
+        page = Page(widget, wire, views=["view"])
+        page.attach()
+        assert wire.customs(widget)[-1].content["kind"] == "document"
+        source.stream({"x": np.array([1.0])})
+        assert wire.customs(widget)[-1].content["kind"] == "patch"
 
 
 @pytest.mark.parametrize(
