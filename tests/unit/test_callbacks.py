@@ -35,6 +35,7 @@ def _run(body: Callable[[Session, Recording, Div], Awaitable[None]]) -> None:
         document = Document()
         document.add_root(div := Div())
         session = Session(document, loop=IOLoop.current())
+        session.encode_state()  # what it holds is known to the pages from here on
         connection = Recording()
         session.connect(connection)
         try:
