@@ -169,10 +169,6 @@ class Coalescer:
         """Count what waits."""
         return len(self._items)
 
-    def __contains__(self, key: Hashable) -> bool:
-        """Whether a change of this key waits, or one of the data of this source."""
-        return key in self._keyed or key in self._whole or key in self._data
-
     def put(self, change: Change) -> None:
         """Let a change wait."""
         match change:
