@@ -8,7 +8,7 @@ PY := $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SOURCES := $(shell find bokeh_widget -name '*.py') $(shell find js/src js/style -type f) \
-	js/package.json js/package-lock.json js/tsconfig.json js/webpack.config.cjs setup.py pyproject.toml MANIFEST.in
+	js/package.json js/package-lock.json js/tsconfig.json js/webpack.config.cjs setup.py pyproject.toml MANIFEST.in $(shell find jupyter-config -type f)
 DEMO_PORT ?= 8888
 
 .PHONY: demo test bench lint lint-python lint-js test-js test-python build clean node chromium

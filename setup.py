@@ -90,7 +90,8 @@ def build_front_end() -> None:
 def installed_files() -> list[tuple[str, Sequence[str]]]:
     """Give the data files: where Jupyter looks for extensions, and what goes there."""
     found: list[tuple[str, Sequence[str]]] = [
-        ("etc/jupyter/nbconfig/notebook.d", ["js/nbconfig/bokeh-widget.json"]),
+        ("etc/jupyter/nbconfig/notebook.d", ["jupyter-config/nbconfig/bokeh-widget.json"]),
+        ("etc/jupyter/jupyter_server_config.d", ["jupyter-config/server-config/bokeh_widget.json"]),
     ]
     for folder, target in (
         (LABEXTENSION, "share/jupyter/labextensions/bokeh-widget"),

@@ -13,7 +13,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.harness import JupyterServer, KernelError, NotebookPage, next_frame
 
-from .peers import PEER_PACKAGES
+from .peers import OURS, PEER_PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,25 +30,34 @@ FREE: Final = 3
 RUN_TIMEOUT_S: Final = 120.0
 
 
-def make_server(packages: Path = PEER_PACKAGES) -> JupyterServer:
-    """Start a Jupyter server in which the peers of a folder are installed beside what the environment has."""
+def make_server(packages: Path = PEER_PACKAGES, *, is_ours: bool = True) -> JupyterServer:
+    """Start a Jupyter server in which the peers of a folder are installed beside what the environment has.
+
+    Parameters
+    ----------
+    packages : Path, optional
+        The folder.
+    is_ours : bool, optional
+        Whether the server has the extension that bokeh_widget brings, as it does where bokeh_widget is installed.
+    """
     return JupyterServer(
+        config={} if is_ours else {"ServerApp": {"jpserver_extensions": {"bokeh_widget": False}}},
         env={"PYTHONPATH": str(packages)},
         labextensions=[packages / "share" / "jupyter" / "labextensions"],
     )
 
 
 class Servers:
-    """A Jupyter server for each folder of peers, started when the first of them is measured.
+    """A Jupyter server for each folder of peers, as without bokeh_widget, started when the first of them is measured.
 
     Parameters
     ----------
-    first : JupyterServer
-        That of the peers of :data:`~benchmarks.peers.PEER_PACKAGES`.
+    ours : JupyterServer
+        That of bokeh_widget.
     """
 
-    def __init__(self, first: JupyterServer) -> None:
-        self._first = first
+    def __init__(self, ours: JupyterServer) -> None:
+        self._ours = ours
         self._others: dict[Path, JupyterServer] = {}
 
     def __enter__(self) -> Self:
@@ -62,10 +71,10 @@ class Servers:
 
     def of(self, peer: Peer) -> JupyterServer:
         """Give the server of a peer."""
-        if peer.packages == PEER_PACKAGES:
-            return self._first
+        if peer == OURS:
+            return self._ours
         if peer.packages not in self._others:
-            self._others[peer.packages] = make_server(peer.packages)
+            self._others[peer.packages] = make_server(peer.packages, is_ours=False)
         return self._others[peer.packages]
 
 

@@ -1,11 +1,18 @@
 """Live Bokeh documents as Jupyter widgets: two-way, no server, nothing left behind."""
 
-from . import errors
-from ._session import Session
-from ._stats import ClientStats, WidgetStats
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from ._version import __version__
-from .diagnostics import Info, info
-from .widget import BokehWidget, State, close_all, show
+
+if TYPE_CHECKING:
+    from . import errors
+    from ._session import Session
+    from ._stats import ClientStats, WidgetStats
+    from .diagnostics import Info, info
+    from .widget import BokehWidget, State, close_all, show
 
 __all__ = [
     "BokehWidget",
@@ -21,6 +28,34 @@ __all__ = [
     "show",
 ]
 
+# Jupyter Server imports this package for its extension, and needs neither Bokeh nor ipywidgets for that
+_HOMES: Final = {
+    "BokehWidget": "widget",
+    "ClientStats": "_stats",
+    "Info": "diagnostics",
+    "Session": "_session",
+    "State": "widget",
+    "WidgetStats": "_stats",
+    "close_all": "widget",
+    "info": "diagnostics",
+    "show": "widget",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module(".errors", __name__)
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value  # not asked for again
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
     return [{"src": "labextension", "dest": "bokeh-widget"}]
@@ -28,3 +63,7 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 def _jupyter_nbextension_paths() -> list[dict[str, str]]:
     return [{"section": "notebook", "src": "nbextension", "dest": "bokeh-widget", "require": "bokeh-widget/extension"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "bokeh_widget._server"}]

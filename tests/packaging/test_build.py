@@ -25,6 +25,7 @@ FRONT_END: Final = {
     "share/jupyter/nbextensions/bokeh-widget/index.js",
     "share/jupyter/nbextensions/bokeh-widget/extension.js",
     "etc/jupyter/nbconfig/notebook.d/bokeh-widget.json",
+    "etc/jupyter/jupyter_server_config.d/bokeh_widget.json",
 }
 LEFT_OUT: Final = (".git", ".venv", "node_modules", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", "lib")
 BUILD: Final = "import sys; from setuptools import build_meta; print(build_meta.build_{kind}(sys.argv[1]))"

@@ -6,6 +6,8 @@ import ast
 import inspect
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,7 @@ PACKAGE: Final = ROOT / "bokeh_widget"
 # each module imports only from those before it; a new module gets its place here
 ORDER: Final = (
     "_version",
+    "_server",
     "errors",
     "_protocol",
     "_transfer",
@@ -119,8 +122,16 @@ ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(valu
 
 def test_all_is_what_is_exported() -> None:
     assert sorted(PUBLIC) == sorted(bokeh_widget.__all__)
-    exported = {name for name, value in vars(bokeh_widget).items() if name[0] != "_" and not inspect.ismodule(value)}
-    assert exported | {"__version__", "errors"} == set(PUBLIC)
+    assert sorted(dir(bokeh_widget)) == sorted(PUBLIC)
+    assert {name for name in PUBLIC if not hasattr(bokeh_widget, name)} == set()
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = bokeh_widget.no_such_name  # type: ignore[attr-defined]
+
+
+def test_a_server_that_loads_the_extension_does_not_load_bokeh() -> None:
+    code = "import sys, bokeh_widget._server; print(*{'bokeh', 'ipywidgets', 'numpy', 'traitlets'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == ""
 
 
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:

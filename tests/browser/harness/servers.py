@@ -38,6 +38,7 @@ _LAB_SETTINGS: Final[dict[str, dict[str, Any]]] = {
 _DISABLED_LAB_PLUGINS: Final = ("@jupyterlab/apputils-extension:announcements",)
 
 _SERVER_EXTENSIONS: Final = {
+    "bokeh_widget": True,
     "jupyter_lsp": True,
     "jupyter_server_terminals": True,
     "jupyterlab": True,
