@@ -46,11 +46,10 @@ class DocumentState(TypedDict):
 
 
 class Transfer(TypedDict):
-    """How the buffers of a message came before it, in so many chunks, and the size of each buffer."""
+    """How the buffers of a message came before it: in so many chunks."""
 
     id: str
     count: int
-    sizes: list[int]
 
 
 class PatchMessage(TypedDict):
@@ -91,14 +90,19 @@ class DocumentMessage(TypedDict):
 
 
 class ChunkMessage(TypedDict):
-    """A part of the buffers of a message that is too large for one frame."""
+    """A part of the buffers of a message that is too large for one frame.
+
+    ``offset`` is its first byte among those of all buffers, and ``sizes`` are the bytes of each buffer: the page puts
+    a part into its place when it comes, and keeps no second copy.
+    """
 
     kind: Literal["chunk"]
     client: str | None
     transfer: str
     index: int
     count: int
-    size: int
+    offset: int
+    sizes: list[int]
 
 
 class SyncMessage(TypedDict):

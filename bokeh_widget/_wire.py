@@ -134,22 +134,28 @@ class Wire:
         self._frame(NoticeMessage(kind="notice", level="error", text=text), [])
 
     def _message(self, content: PatchMessage | DocumentMessage, buffers: list[Buffer], *, client: str | None) -> None:
-        size = total_bytes(buffers)
-        if size <= self.frame_limit_bytes:
+        if total_bytes(buffers) <= self.frame_limit_bytes:
             self._frame(content, buffers)
             return
         transfer_id = uuid.uuid4().hex
+        sizes = [memoryview(buffer).nbytes for buffer in buffers]
         chunks = list(pieces(buffers, self.frame_limit_bytes))
+        offset = 0
         for index, chunk in enumerate(chunks):
             self._frame(
                 ChunkMessage(
-                    kind="chunk", client=client, transfer=transfer_id, index=index, count=len(chunks), size=size
+                    kind="chunk",
+                    client=client,
+                    transfer=transfer_id,
+                    index=index,
+                    count=len(chunks),
+                    offset=offset,
+                    sizes=sizes,
                 ),
                 chunk,
             )
-        content["transfer"] = Transfer(
-            id=transfer_id, count=len(chunks), sizes=[memoryview(buffer).nbytes for buffer in buffers]
-        )
+            offset += total_bytes(chunk)
+        content["transfer"] = Transfer(id=transfer_id, count=len(chunks))
         self._frame(content, [])
 
     def _frame(self, content: KernelMessage, buffers: Sequence[Buffer]) -> None:

@@ -14,11 +14,10 @@ export interface DocumentState {
   readonly requires: readonly string[];
 }
 
-/** A message whose buffers came before it, in chunks: their sizes, in the order of the names. */
+/** A message whose buffers came before it, in so many chunks. */
 export interface Transfer {
   readonly id: string;
   readonly count: number;
-  readonly sizes: readonly number[];
 }
 
 /** One step of the document; `events` is null in an acknowledgement for `origin`. */
@@ -58,8 +57,10 @@ export interface ChunkMessage {
   readonly transfer: string;
   readonly index: number;
   readonly count: number;
-  /** Bytes of the whole transfer. */
-  readonly size: number;
+  /** Where its first byte is among those of all buffers. */
+  readonly offset: number;
+  /** Bytes of each buffer of the message that follows. */
+  readonly sizes: readonly number[];
 }
 
 /** The kernel asks whether the client is at this revision. */
@@ -147,8 +148,8 @@ const or_null =
     value === null || check(value);
 
 const is_transfer = (value: unknown): boolean => {
-  const { id, count, sizes } = Object(value) as Partial<Record<keyof Transfer, unknown>>;
-  return is_string(id) && is_size(count) && Array.isArray(sizes) && sizes.every(is_size);
+  const { id, count } = Object(value) as Partial<Record<keyof Transfer, unknown>>;
+  return is_string(id) && is_size(count);
 };
 
 type Checks = Readonly<Record<string, (value: unknown) => boolean>>;
@@ -181,7 +182,8 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     transfer: is_string,
     index: is_size,
     count: is_size,
-    size: is_size,
+    offset: is_size,
+    sizes: (value) => Array.isArray(value) && value.every(is_size),
   },
   sync: { session: is_string, revision: is_count },
   refused: { client: is_string, seq: is_count, message: is_string },

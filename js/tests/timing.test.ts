@@ -110,10 +110,11 @@ describe("arrivals", () => {
     transfer,
     index,
     count: 2,
-    size: 4,
+    offset: 2 * index,
+    sizes: [4],
   });
   const half = [new Uint8Array([1, 2])];
-  const transferred = (id = "t") => ({ buffers: ["b0"], transfer: { id, count: 2, sizes: [4] } });
+  const transferred = (id = "t") => ({ buffers: ["b0"], transfer: { id, count: 2 } });
 
   test("with their buffers are complete", () => {
     const message = patch(1, { buffers: ["b0"] });

@@ -309,9 +309,13 @@ def assembled(messages: list[Sent]) -> Sent:
     *chunks, message = messages
     transfer = message.content["transfer"]
     assert [chunk.content["index"] for chunk in chunks] == list(range(transfer["count"]))
-    whole = b"".join(b"".join(chunk.buffers) for chunk in chunks)
-    assert {chunk.content["size"] for chunk in chunks} == {len(whole)}
-    ends = np.cumsum([0, *transfer["sizes"]])
+    parts = [b"".join(chunk.buffers) for chunk in chunks]
+    assert [chunk.content["offset"] for chunk in chunks] == [0, *itertools.accumulate(map(len, parts[:-1]))]
+    whole = b"".join(parts)
+    sizes = chunks[0].content["sizes"]
+    assert [chunk.content["sizes"] for chunk in chunks] == [sizes] * len(chunks)
+    assert sum(sizes) == len(whole)
+    ends = np.cumsum([0, *sizes])
     cut = [whole[a:b] for a, b in itertools.pairwise(ends)]
     return Sent(message.comm_id, message.msg_type, message.data, cut)
 
