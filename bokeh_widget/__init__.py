@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import errors
+    from . import diagnostics, errors, widget  # noqa: F401  # as type checkers see them
     from ._session import Session
     from ._stats import ClientStats, WidgetStats
     from .diagnostics import Info, info
@@ -40,11 +40,12 @@ _HOMES: Final = {
     "info": "diagnostics",
     "show": "widget",
 }
+_MODULES: Final = {"diagnostics", "errors", "widget"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module(".errors", __name__)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)

@@ -30,6 +30,7 @@ ORDER: Final = (
     "_coalescing",
     "_waker",
     "_stats",
+    "_columns",
     "_upstream",
     "_bundles",
     "_validation",
