@@ -309,9 +309,9 @@ class Flow:
                 self.outbox.leave(peer)
         self.pump()
 
-    def acknowledge(self, peer: Peer, revision: int) -> None:
-        """Take note that a page has everything up to ``revision``."""
-        self.outbox.acknowledge(peer, revision, now_ms())
+    def acknowledge(self, peer: Peer, revision: int, cost_ms: float) -> None:
+        """Take note that a page has everything up to ``revision``, and how long the latest kept it busy."""
+        self.outbox.acknowledge(peer, revision, now_ms(), cost_ms=cost_ms)
         self.pump()
 
     def block(self) -> None:

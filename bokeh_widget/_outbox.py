@@ -25,6 +25,9 @@ DEFAULT_REFILL_MS: Final = 100.0
 MAX_REMINDER_MS: Final = 30_000.0
 """A peer that stays away is reminded this often."""
 
+BUSY_MS: Final = 30.0
+"""A page that needs half of this for a frame can do nothing else beside painting: it gets no more than the window."""
+
 _MAX_TRACKED: Final = 64
 _ROUNDING: Final = 1e-9
 
@@ -40,6 +43,8 @@ class _Flight:
     last_acknowledgement_ms: float | None = None
     reminded_ms: float | None = None
     reminders: int = 0
+    at_least: float = 0.0
+    """What part of the window a frame takes, however light, since the peer needs so long for it."""
     own: int = 0
     """The last number that the peer has by itself, since it is its own change."""
 
@@ -92,6 +97,7 @@ class Outbox(Generic[Peer]):
         if known is not None:
             flight.frames.extend(frame for frame in known.frames if frame[0] > number)
             flight.last_acknowledgement_ms = known.last_acknowledgement_ms
+            flight.at_least = known.at_least
         self._flights[peer] = flight
 
     def leave(self, peer: Peer) -> None:
@@ -106,12 +112,25 @@ class Outbox(Generic[Peer]):
         """Whether the peer is known."""
         return peer in self._flights
 
-    def acknowledge(self, peer: Peer, number: int, now_ms: float) -> None:
-        """Take note that a peer has everything up to ``number``."""
+    def acknowledge(self, peer: Peer, number: int, now_ms: float, *, cost_ms: float = 0.0) -> None:
+        """Take note that a peer has everything up to ``number``.
+
+        Parameters
+        ----------
+        peer : peer
+            Who.
+        number : int
+            The last one that it has.
+        now_ms : float
+            When this was heard.
+        cost_ms : float, optional
+            For how long the latest frame kept it busy: of what follows as many may be on their way as it can take.
+        """
         flight = self._flights.get(peer)
         if flight is None:
             return
         flight.last_acknowledgement_ms = now_ms
+        flight.at_least = min(self._usual_weight, cost_ms / BUSY_MS)
         if number <= flight.acknowledged:
             return
         flight.acknowledged = number
@@ -158,7 +177,8 @@ class Outbox(Generic[Peer]):
                 flight.own = number
                 flight.settle()
                 continue
-            flight.frames.append((number, now_ms, self._usual_weight if weight is None else weight))
+            wanted = self._usual_weight if weight is None else weight
+            flight.frames.append((number, now_ms, max(wanted, flight.at_least)))
             if len(flight.frames) > _MAX_TRACKED:
                 del flight.frames[1]  # the oldest tells for how long the peer has been silent
 

@@ -162,7 +162,7 @@ class Pages:
             case Acknowledgement():
                 client = self._see(session, message.client, message.tick, message.views)
                 if client.is_present and message.session == session.id:
-                    session.flow.acknowledge(self.peer(client), message.revision)
+                    session.flow.acknowledge(self.peer(client), message.revision, message.cost_ms)
             case ClientGone():
                 self._see(session, message.client, message.tick, [])
             case ClientPatch():

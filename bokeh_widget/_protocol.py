@@ -174,11 +174,15 @@ class ViewGone:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A client has applied everything up to ``revision``, and had the time to paint it."""
+    """A client has applied everything up to ``revision``, and had the time to paint it.
+
+    ``cost_ms`` is for how long the costliest patch since the last acknowledgement kept the page busy, without painting.
+    """
 
     client: str
     session: str
     revision: int
+    cost_ms: float
     views: list[str]
     tick: int
 
@@ -333,6 +337,7 @@ def parse_client_message(  # noqa: PLR0911  # one for each kind
                 client=client,
                 session=_field(content, "session", str),
                 revision=_field(content, "revision", int),
+                cost_ms=_field(content, "cost_ms", (int, float)),
                 views=_views(content),
                 tick=_field(content, "tick", int),
             )

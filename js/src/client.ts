@@ -522,6 +522,7 @@ export class Client {
       replica.revision = message.revision;
       return !this.#uplink.settled(seq);
     }
+    const began_ms = performance.now();
     try {
       const events = events_of(message, buffers);
       if (events === null) {
@@ -533,7 +534,7 @@ export class Client {
       this.fail("apply a patch", error);
       return false;
     }
-    this.#presence.acknowledge_later(total_bytes(buffers));
+    this.#presence.acknowledge_later(total_bytes(buffers), performance.now() - began_ms);
     return true;
   }
 

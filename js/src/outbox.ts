@@ -27,6 +27,8 @@ interface Peer {
   /** Something was acknowledged although none was expected to be read. */
   reads: boolean;
   reminder: Reminder | null;
+  /** What part of the window a frame takes, however light, since the peer needs so long for it. */
+  at_least: number;
 }
 
 interface Reminder {
@@ -38,6 +40,9 @@ interface Reminder {
 
 /** Of the frames on their way the oldest and so many of the newest are known. */
 const MAX_KNOWN = 64;
+
+/** Who needs half of this for a frame can do nothing else beside painting: it gets no more than the window. */
+const BUSY_MS = 30;
 
 const ROUNDING = 1e-9;
 
@@ -60,6 +65,7 @@ export class Outbox {
       in_flight: in_flight.filter((frame) => frame.number > number),
       reads: false,
       reminder: null,
+      at_least: this.#peers.get(peer)?.at_least ?? 0,
     });
   }
 
@@ -67,10 +73,18 @@ export class Outbox {
     this.#peers.delete(peer);
   }
 
-  /** A peer has everything up to a number. */
-  acknowledge(peer: string, number: number, _now_ms: number): void {
+  /**
+   * A peer has everything up to a number.
+   *
+   * @param cost_ms for how long the latest frame kept it busy.
+   */
+  acknowledge(peer: string, number: number, _now_ms: number, cost_ms = 0): void {
     const state = this.#peers.get(peer);
-    if (state === undefined || number <= state.acknowledged) {
+    if (state === undefined) {
+      return;
+    }
+    state.at_least = Math.min(1 / this.#options.window, cost_ms / BUSY_MS);
+    if (number <= state.acknowledged) {
       return;
     }
     state.acknowledged = number;
@@ -83,8 +97,8 @@ export class Outbox {
 
   /** @param weight what part of the window it takes; more follows while less than 1 is on its way. */
   sent(number: number, now_ms: number, weight = 1 / this.#options.window): void {
-    for (const { in_flight } of this.#peers.values()) {
-      in_flight.push({ number, at_ms: now_ms, weight });
+    for (const { in_flight, at_least } of this.#peers.values()) {
+      in_flight.push({ number, at_ms: now_ms, weight: Math.max(weight, at_least) });
       if (in_flight.length > MAX_KNOWN + 1) {
         in_flight.splice(1, 1);
       }

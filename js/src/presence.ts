@@ -32,6 +32,8 @@ const GONE_EVERY_MS = 1000;
 const ACK_EVERY_MS = 100;
 const ACK_EVERY_PATCHES = 4;
 const SMALL_BYTES = 64_000;
+/** What takes longer leaves the page no time for another one before it is painted: the kernel is told at once. */
+const CHEAP_MS = 4;
 
 export class Presence {
   readonly #options: PresenceOptions;
@@ -42,6 +44,7 @@ export class Presence {
   #cancel_ack: (() => void) | null = null;
   #is_frame_awaited = false;
   #unacknowledged = 0;
+  #cost_ms = 0;
   #acknowledged_ms = Number.NEGATIVE_INFINITY;
 
   constructor(options: PresenceOptions) {
@@ -80,11 +83,14 @@ export class Presence {
    * Says what is shown once the user can see it: one message for all until then.
    *
    * @param size of what came, in bytes: what is small may wait for more of its kind.
+   * @param cost_ms for how long it kept the page busy.
    */
-  acknowledge_later(size = Number.POSITIVE_INFINITY): void {
+  acknowledge_later(size = Number.POSITIVE_INFINITY, cost_ms = 0): void {
     this.#unacknowledged += 1;
+    this.#cost_ms = Math.max(this.#cost_ms, cost_ms);
     const wait_ms = this.#acknowledged_ms + ACK_EVERY_MS - performance.now();
-    const may_wait = size <= SMALL_BYTES && this.#unacknowledged < ACK_EVERY_PATCHES;
+    const is_light = size <= SMALL_BYTES && this.#cost_ms <= CHEAP_MS;
+    const may_wait = is_light && this.#unacknowledged < ACK_EVERY_PATCHES;
     if (may_wait && wait_ms > 0) {
       if (this.#cancel_ack === null) {
         const timer = setTimeout(() => this.#acknowledge_after_frame(), wait_ms);
@@ -107,8 +113,10 @@ export class Presence {
       this.#acknowledged_ms = performance.now();
       const position = this.#options.position();
       if (position !== null) {
-        this.#send({ kind: "ack", session: position.session, revision: position.revision });
+        const { session, revision } = position;
+        this.#send({ kind: "ack", session, revision, cost_ms: Math.round(this.#cost_ms) });
       }
+      this.#cost_ms = 0;
     });
   }
 

@@ -112,7 +112,7 @@ export type ClientMessage =
       /** The last own patch that was acknowledged. */
       readonly seq: number;
     })
-  | (Viewed & { readonly kind: "ack"; readonly session: string; readonly revision: number })
+  | (Viewed & { readonly kind: "ack"; readonly session: string; readonly revision: number; readonly cost_ms: number })
   | (Viewed & { readonly kind: "hi"; readonly view: string })
   | (Viewed & { readonly kind: "gone"; readonly view: string })
   | (Ticked & { readonly kind: "bye" })

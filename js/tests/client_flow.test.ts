@@ -219,6 +219,7 @@ describe("what the page has painted", () => {
       client: client.id,
       session: "session-1",
       revision: 3,
+      cost_ms: expect.any(Number),
       views: [id],
       tick: 3,
     });

@@ -168,6 +168,7 @@ interface OutboxStep {
   readonly send?: number;
   readonly weight?: number;
   readonly acknowledge?: string;
+  readonly cost_ms?: number;
   readonly block?: true;
   readonly unblock?: true;
   readonly ready?: boolean;
@@ -195,7 +196,7 @@ describe("outbox", () => {
       outbox.sent(step.send, at_ms, step.weight);
     }
     if (step.acknowledge !== undefined) {
-      outbox.acknowledge(step.acknowledge, number, at_ms);
+      outbox.acknowledge(step.acknowledge, number, at_ms, step.cost_ms);
     }
     if (step.block !== undefined) {
       outbox.block(at_ms);

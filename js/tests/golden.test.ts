@@ -176,6 +176,7 @@ describe("frames of a client", () => {
       client: "client-1",
       ...("view" in message ? { view: "view-1" } : {}),
       ...("views" in message ? { views: message.views.map((_, i) => `view-${i + 1}`) } : {}),
+      ...("cost_ms" in message ? { cost_ms: 2 } : {}),
       ...("stack" in message ? { stack: "stack" } : {}),
     };
   }

@@ -42,6 +42,18 @@ describe("acknowledgements", () => {
     expect(acknowledged()).toEqual([1]);
   });
 
+  test("a small patch that keeps the page busy is acknowledged in the next frame, with what the costliest took", () => {
+    arrive(1, 10);
+    vi.advanceTimersByTime(20);
+    presence.acknowledge_later(10, 19.6);
+    presence.acknowledge_later(10, 3);
+    vi.advanceTimersByTime(20);
+    expect(sent.map((message) => (message as { cost_ms: number }).cost_ms)).toEqual([0, 20]);
+    arrive(1, 10); // it is cheap again
+    vi.advanceTimersByTime(20);
+    expect(sent.length).toBe(2);
+  });
+
   test("one speaks for all small patches of a tenth of a second", () => {
     arrive(1, 10);
     vi.advanceTimersByTime(20);

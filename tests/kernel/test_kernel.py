@@ -55,7 +55,7 @@ def _acknowledge(kernel: Kernel, comm_id: str) -> None:
     """Say that the page has everything."""
     session, revision = kernel.value("[w.session.id, w.session.revision]")
     views = {"client": "page", "views": ["view"], "tick": next(_ticks)}
-    kernel.custom(comm_id, {"kind": "ack", "session": session, "revision": revision, **views})
+    kernel.custom(comm_id, {"kind": "ack", "session": session, "revision": revision, "cost_ms": 0, **views})
 
 
 def _next_seq(comm_id: str) -> int:

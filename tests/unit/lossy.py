@@ -158,4 +158,4 @@ class LossyPage:
         self.outstanding = [p for p in self.outstanding if p["seq"] > seq]
 
     def _acknowledge(self) -> None:
-        self._speak("ack", session=self.session, revision=self.revision)
+        self._speak("ack", session=self.session, revision=self.revision, cost_ms=0)

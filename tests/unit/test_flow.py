@@ -110,7 +110,9 @@ def test_outbox(case: dict[str, Any]) -> None:
     does = {
         "attach": lambda step: outbox.attach(step["attach"], step["number"]),
         "leave": lambda step: outbox.leave(step["leave"]),
-        "acknowledge": lambda step: outbox.acknowledge(step["acknowledge"], step["number"], step["at_ms"]),
+        "acknowledge": lambda step: outbox.acknowledge(
+            step["acknowledge"], step["number"], step["at_ms"], cost_ms=step.get("cost_ms", 0)
+        ),
         "send": lambda step: outbox.sent(step["send"], step["at_ms"], weight=step.get("weight")),
         "block": lambda step: outbox.block(step["at_ms"]),
         "unblock": lambda _step: outbox.unblock(),

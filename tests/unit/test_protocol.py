@@ -35,8 +35,8 @@ GOOD: list[tuple[dict[str, Any], Any]] = [
     ({"kind": "hi", "client": "c", "view": "v", **VIEWS}, ViewShown("c", "v", ["v", "w"], 4)),
     ({"kind": "gone", "client": "c", "view": "v", **VIEWS}, ViewGone("c", "v", ["v", "w"], 4)),
     (
-        {"kind": "ack", "client": "c", "session": "s", "revision": 5, **VIEWS},
-        Acknowledgement("c", "s", 5, ["v", "w"], 4),
+        {"kind": "ack", "client": "c", "session": "s", "revision": 5, "cost_ms": 1.5, **VIEWS},
+        Acknowledgement("c", "s", 5, 1.5, ["v", "w"], 4),
     ),
     ({"kind": "bye", "client": "c", "tick": 4}, ClientGone("c", 4)),
     (

@@ -133,11 +133,11 @@ class Page:
         asked = {"session": session, "revision": revision, "protocol": PROTOCOL_VERSION, "seq": 0}
         self.presence("attach", **asked)
 
-    def acknowledge(self, revision: int | None = None) -> None:
+    def acknowledge(self, revision: int | None = None, *, cost_ms: float = 0) -> None:
         """Say that everything up to a revision is painted; by default up to the last that was sent."""
         if revision is None:
             revision = max(m.content["revision"] for m in self.wire.customs(self.widget) if "revision" in m.content)
-        self.presence("ack", session=self.widget.session.id, revision=revision)
+        self.presence("ack", session=self.widget.session.id, revision=revision, cost_ms=cost_ms)
 
     def leave(self) -> None:
         """Unload the page."""
