@@ -534,7 +534,7 @@ export class Client {
       this.fail("apply a patch", error);
       return false;
     }
-    this.#presence.acknowledge_later(total_bytes(buffers), performance.now() - began_ms);
+    this.#presence.acknowledge_later(total_bytes(buffers), began_ms);
     return true;
   }
 

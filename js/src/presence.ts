@@ -44,7 +44,10 @@ export class Presence {
   #cancel_ack: (() => void) | null = null;
   #is_frame_awaited = false;
   #unacknowledged = 0;
-  #cost_ms = 0;
+  /** The most since the last acknowledgement; null if nothing was measured. */
+  #cost_ms: number | null = null;
+  #last_cost_ms = 0;
+  #measuring: ReturnType<typeof setTimeout> | undefined;
   #acknowledged_ms = Number.NEGATIVE_INFINITY;
 
   constructor(options: PresenceOptions) {
@@ -83,13 +86,16 @@ export class Presence {
    * Says what is shown once the user can see it: one message for all until then.
    *
    * @param size of what came, in bytes: what is small may wait for more of its kind.
-   * @param cost_ms for how long it kept the page busy.
+   * @param began_ms when the page began to apply it.
    */
-  acknowledge_later(size = Number.POSITIVE_INFINITY, cost_ms = 0): void {
+  acknowledge_later(size = Number.POSITIVE_INFINITY, began_ms: number | null = null): void {
     this.#unacknowledged += 1;
-    this.#cost_ms = Math.max(this.#cost_ms, cost_ms);
+    if (began_ms !== null && this.#measuring === undefined) {
+      // BokehJS does most of the work in promises: the next task begins when they are done
+      this.#measuring = setTimeout(() => this.#measured(performance.now() - began_ms));
+    }
     const wait_ms = this.#acknowledged_ms + ACK_EVERY_MS - performance.now();
-    const is_light = size <= SMALL_BYTES && this.#cost_ms <= CHEAP_MS;
+    const is_light = size <= SMALL_BYTES && this.#last_cost_ms <= CHEAP_MS;
     const may_wait = is_light && this.#unacknowledged < ACK_EVERY_PATCHES;
     if (may_wait && wait_ms > 0) {
       if (this.#cancel_ack === null) {
@@ -104,6 +110,12 @@ export class Presence {
     }
   }
 
+  #measured(cost_ms: number): void {
+    this.#measuring = undefined;
+    this.#last_cost_ms = cost_ms;
+    this.#cost_ms = Math.max(this.#cost_ms ?? 0, cost_ms);
+  }
+
   #acknowledge_after_frame(): void {
     this.#is_frame_awaited = true;
     this.#cancel_ack = after_frame(() => {
@@ -114,15 +126,17 @@ export class Presence {
       const position = this.#options.position();
       if (position !== null) {
         const { session, revision } = position;
-        this.#send({ kind: "ack", session, revision, cost_ms: Math.round(this.#cost_ms) });
+        this.#send({ kind: "ack", session, revision, cost_ms: Math.round(this.#cost_ms ?? this.#last_cost_ms) });
       }
-      this.#cost_ms = 0;
+      this.#cost_ms = null;
     });
   }
 
   /** Nothing is asked and nothing is said by itself from here on. */
   call_off(): void {
     this.request.stop();
+    clearTimeout(this.#measuring);
+    this.#measuring = undefined;
     this.#cancel_ack?.();
     this.#cancel_ack = null;
     this.#is_frame_awaited = false;
