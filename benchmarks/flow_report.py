@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from .peers import FLOOR, OURS, TRANSFER
+from .peers import FLOOR, OURS, OURS_WHOLE, TRANSFER
 from .report import table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .stream import Streamed
 
 FLOW_PARTS: Final = ("stream", "replace", "slider", "size")
-_REFERENCES: Final = (OURS.name, FLOOR.name, TRANSFER.name)
+_REFERENCES: Final = (OURS.name, OURS_WHOLE.name, FLOOR.name, TRANSFER.name)
 """Not peers to be the best of."""
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.harness import JupyterServer, KernelError, NotebookPage, next_frame
 
-from .peers import OURS, PEER_PACKAGES
+from .peers import OURS, OURS_WHOLE, PEER_PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,7 +71,7 @@ class Servers:
 
     def of(self, peer: Peer) -> JupyterServer:
         """Give the server of a peer."""
-        if peer == OURS:
+        if peer in {OURS, OURS_WHOLE}:
             return self._ours
         if peer.packages not in self._others:
             self._others[peer.packages] = make_server(peer.packages, is_ours=False)

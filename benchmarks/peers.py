@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -155,6 +155,13 @@ def change(function):
     bokeh=f'globalThis[Symbol.for("bokeh_widget")]?.bokeh("{bokeh_version}")',
     idle=f"({_REPLICAS} ?? []).length === 0",
 )
+
+OURS_WHOLE: Final = replace(
+    OURS,
+    name="bokeh_widget, one frame",
+    setup=OURS.setup.replace("BokehWidget(make())", "BokehWidget(make(), frame_limit_bytes=64_000_000)"),
+)
+"""With a frame limit above all data that are sent: what the chunks of the default cost."""
 
 JUPYTER_BOKEH: Final = Peer(
     "jupyter_bokeh",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .flow_report import Row, rows_of
-from .peers import FLOOR, OURS, PEER_PACKAGES, ROOT, TRANSFER
+from .peers import FLOOR, OURS, OURS_WHOLE, PEER_PACKAGES, ROOT, TRANSFER
 from .replace import Replaced
 from .size import PatchCost
 from .slider import Busy, Slid
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PICTURE: Final = ROOT / "docs" / "benchmarks.svg"
-_COLORS: Final = {OURS.name: "#1f6feb", FLOOR.name: "#c9d1d9", TRANSFER.name: "#c9d1d9"}
+_COLORS: Final = {OURS.name: "#1f6feb", OURS_WHOLE.name: "#79a8f2", FLOOR.name: "#c9d1d9", TRANSFER.name: "#c9d1d9"}
 _PEER_COLOR: Final = "#8b949e"
 _LEFT_OUT: Final = ("growth",)
 """Measures that say little in a picture."""

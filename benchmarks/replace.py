@@ -16,7 +16,7 @@ from playwright.sync_api import TimeoutError as NotInTime
 from tests.browser.harness import collect_garbage
 
 from .page import FREE, flow_page, forgiving, run_free, show
-from .peers import FLOOR, IPYMPL, JUPYTER_BOKEH, OURS, PANEL, PLOTLY, PUSH, SERVER, TRANSFER, Peer
+from .peers import FLOOR, IPYMPL, JUPYTER_BOKEH, OURS, OURS_WHOLE, PANEL, PLOTLY, PUSH, SERVER, TRANSFER, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .page import Servers
 
-PEERS: Final = (OURS, JUPYTER_BOKEH, SERVER, PUSH, PANEL, PLOTLY, IPYMPL, TRANSFER, FLOOR)
+PEERS: Final = (OURS, OURS_WHOLE, JUPYTER_BOKEH, SERVER, PUSH, PANEL, PLOTLY, IPYMPL, TRANSFER, FLOOR)
 _GIVE_UP_MS: Final = 30_000
 _COLOR: Final = "#1357a5"
 

@@ -39,6 +39,8 @@ class Busy:
         Whether the title said the last value in the end.
     callbacks : int
         How often the slider's callback was called.
+    late_callbacks : int
+        How many of these calls ended after the last event.
     clicks, clicks_made : int
         How often the button's callback was called, and how often the button was clicked.
     events : int
@@ -48,6 +50,7 @@ class Busy:
     settled_ms: float
     is_right: bool
     callbacks: int
+    late_callbacks: int
     clicks: int
     clicks_made: int
     events: int
@@ -115,7 +118,7 @@ def _busy(lab: NotebookPage, peer: Peer, events: int, clicks: int, milliseconds:
         {"first": first, "events": events, "clicks": 0, "milliseconds": milliseconds},
     )
     calls, titles = _wait_until_quiet(lab)
-    settled_ms = max([calls["last"], *(at for _, at in titles)]) - times["last"]
+    settled_ms = max([0, *calls["calls"], *(at for _, at in titles)]) - times["last"]
     is_right = bool(titles) and titles[-1][0] == f"value {first + events - 1}"
     # once more with clicks between: each of them keeps the value before it from being joined with the one after it
     lab.page.evaluate(
@@ -126,7 +129,8 @@ def _busy(lab: NotebookPage, peer: Peer, events: int, clicks: int, milliseconds:
     return Busy(
         settled_ms=settled_ms,
         is_right=is_right,
-        callbacks=calls["count"],
+        callbacks=len(calls["calls"]),
+        late_callbacks=sum(at > times["last"] for at in calls["calls"]),
         clicks=clicked["clicks"],
         clicks_made=clicks,
         events=events,
@@ -135,7 +139,7 @@ def _busy(lab: NotebookPage, peer: Peer, events: int, clicks: int, milliseconds:
 
 def _wait_until_quiet(lab: NotebookPage) -> tuple[dict[str, Any], list[Any]]:
     """Look at both sides until they stay as they are."""
-    look = "{'last': max(controls.calls, default=0), 'count': len(controls.calls), 'clicks': controls.clicks}"
+    look = "{'calls': controls.calls, 'clicks': controls.clicks}"
     before: object = None
     for _ in range(_MOST_LOOKS):
         calls = lab.eval_in_kernel(look, timeout=_MOST_LOOKS)

@@ -132,7 +132,7 @@ def test_a_round_that_was_given_up_counts_as_the_longest() -> None:
 
 
 def test_a_peer_that_ends_with_another_value_never_settled() -> None:
-    right = Busy(settled_ms=900.0, is_right=True, callbacks=9, clicks=5, clicks_made=5, events=9)
+    right = Busy(settled_ms=900.0, is_right=True, callbacks=9, late_callbacks=9, clicks=5, clicks_made=5, events=9)
     wrong = replace(right, settled_ms=100.0, is_right=False, callbacks=2)
     rows = rows_of({"slider": [Slid("right", [1.0], right), Slid("wrong", [1.0], wrong)]})
     busy = [row for row in rows if "busy" in row.measure]
@@ -161,7 +161,7 @@ def test_flow_verdicts_say_what_holds() -> None:
         replace(_RUN, peer=JUPYTER_BOKEH.name, states_per_second=51.0),
         replace(_RUN, mode="cell, 10 rows", peer=JUPYTER_BOKEH.name, cpu_ms=4.0),
     ]
-    busy = Busy(settled_ms=100.0, is_right=True, callbacks=2, clicks=4, clicks_made=5, events=9)
+    busy = Busy(settled_ms=100.0, is_right=True, callbacks=2, late_callbacks=2, clicks=4, clicks_made=5, events=9)
     parts = {
         "stream": runs,
         "replace": [
@@ -182,7 +182,7 @@ def test_flow_verdicts_say_what_holds() -> None:
         "[holds] replace points: ms to painted: 39.00, at most 39.00 (1.3 of floor and transfer)",
         "[FAILS] slider: round trip ms: 7.00, at most 6.00 (0.6 of jupyter_bokeh)",
         "[holds] busy kernel: the last value is right",
-        "[holds] busy kernel: settled after 100 ms, at most 100",
+        "[holds] busy kernel: settled with 2 callbacks after the last event, 100 ms, at most 2",
         "[FAILS] busy kernel: 4 of 5 clicks",
         "[holds] patch among 5000 models: kernel 1.50 times that of 50, at most 1.5",
         "[FAILS] patch among 5000 models: page 2.00 times that of 50, at most 1.5",
