@@ -68,6 +68,8 @@ class Outbox(Generic[Peer]):
         When a peer that does not answer begins to lag.
     refill_ms : float
         When a frame counts as arrived while no acknowledgement can be read.
+    remind_ms : float, optional
+        When a peer that does not answer is reminded; by default when it begins to lag.
     """
 
     def __init__(
@@ -76,10 +78,12 @@ class Outbox(Generic[Peer]):
         window: int = DEFAULT_WINDOW,
         expiry_ms: float = DEFAULT_EXPIRY_MS,
         refill_ms: float = DEFAULT_REFILL_MS,
+        remind_ms: float | None = None,
     ) -> None:
         self._usual_weight = 1 / window
         self._expiry_ms = expiry_ms
         self._refill_ms = refill_ms
+        self._remind_ms = expiry_ms if remind_ms is None else remind_ms
         self._flights: dict[Peer, _Flight] = {}
         self._blocked_ms: float | None = None
 
@@ -210,8 +214,8 @@ class Outbox(Generic[Peer]):
         if oldest_ms is None:
             return None
         if flight.reminded_ms is None:
-            return oldest_ms + self._expiry_ms
-        return flight.reminded_ms + min(self._expiry_ms * float(2 ** min(flight.reminders, 10)), MAX_REMINDER_MS)
+            return oldest_ms + self._remind_ms
+        return flight.reminded_ms + min(self._remind_ms * float(2 ** min(flight.reminders, 10)), MAX_REMINDER_MS)
 
     def _lags(self, flight: _Flight, now_ms: float) -> bool:
         oldest_ms = flight.oldest_ms

@@ -125,6 +125,18 @@ describe("changes of the page", () => {
     expect(host.sent.map(({ message }) => message.kind)).toEqual(["patch", "patch", "gone"]);
   });
 
+  test("that were forgotten with the last view are not waited for by the kernel: the client says how far it is", async () => {
+    const id = await shown();
+    await move(2);
+    await move(3);
+    await client.remove_place(id); // numbers 2 and 3 are lost
+    client.add_place(place);
+    expect(host.of_kind("attach").map(({ seq }) => seq)).toEqual([3]);
+    host.sent.length = 0;
+    send_document(1, { seq: 3 });
+    await until(() => expect(host.of_kind("patch").map(({ seq }) => seq)).toEqual([4])); // at once: that it is ready
+  });
+
   test("are sent from a view that is moved to another place", async () => {
     const id = await shown();
     const removed = client.remove_place(id);
