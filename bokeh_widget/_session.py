@@ -22,7 +22,7 @@ from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._flow import Connection, Flow, Patch, source_of
 from ._protocol import Buffer, ClientPatch, DocumentState
 from ._stats import RateMeter
-from ._upstream import lock_column_data
+from ._upstream import lock_column_data, lock_models
 from .errors import InputTypeError, SessionClosedError
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Session:
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
         self.flow: Final = Flow(document, lambda: list(self._connections), self.report_error, _weak_pump(self))
-        lock_column_data(_lock_of)
+        lock_column_data(session_of)
+        lock_models(session_of)
         document.callbacks.on_change_dispatch_to(self)
         _sessions[id(document)] = self
         self._callbacks = SessionCallbacks(self, loop)
@@ -221,6 +222,13 @@ class Session:
         """Send all changes that are made inside as one patch."""
         with self.lock:
             self._require_open()
+            with self.holding():
+                yield
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Send no changes before the end of the block, as :meth:`batch`; of a closed session, too, which sends none."""
+        with self.lock:
             self.flow.hold()
             try:
                 yield
@@ -364,11 +372,6 @@ def _weak_pump(session: Session) -> Callable[[], None]:
             found.lock.release()
 
     return pump
-
-
-def _lock_of(document: Document) -> threading.RLock | None:
-    session = session_of(document)
-    return None if session is None else session.lock
 
 
 def checked_error_callbacks(callbacks: Iterable[object]) -> list[ErrorCallback]:

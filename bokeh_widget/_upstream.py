@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from bokeh.core.property.wrappers import PropertyValueColumnData
+from bokeh.document.models import DocumentModelManager
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bokeh.document import Document
+
+    Method: TypeAlias = Callable[..., Any]
+    GuardOf: TypeAlias = Callable[[Document], "Guard | None"]
 
 _MARK = "_bokeh_widget_locked"
 
 
-def lock_column_data(lock_of: Callable[[Document], threading.RLock | None]) -> None:
+class Guard(Protocol):
+    """Who keeps a document: a session."""
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while the document is changed or encoded."""
+
+    def holding(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock, and send no changes before the end."""
+
+
+def lock_column_data(guard_of: GuardOf) -> None:
     """Let one thread at a time stream to or patch the sources of a document.
 
     Bokeh changes one column after the other and tells of it at the end. Two threads that stream to one source
@@ -26,24 +42,72 @@ def lock_column_data(lock_of: Callable[[Document], threading.RLock | None]) -> N
 
     Parameters
     ----------
-    lock_of : callable
-        Gives the lock of a document that has a session, else None.
+    guard_of : callable
+        Gives the session of a document, or None.
     """
     for name in ("_stream", "_patch"):
-        method = getattr(PropertyValueColumnData, name)
-        if not hasattr(method, _MARK):
-            setattr(PropertyValueColumnData, name, _locked(method, lock_of))
+        _replace(PropertyValueColumnData, name, _locked(lambda _data, document, *_args: guard_of(document)))
 
 
-def _locked(method: Callable[..., None], lock_of: Callable[[Document], threading.RLock | None]) -> Callable[..., None]:
-    @functools.wraps(method)
-    def call(self: PropertyValueColumnData, doc: Document, *args: Any, **kwargs: Any) -> None:
-        lock = None if doc is None else lock_of(doc)
-        if lock is None:
-            method(self, doc, *args, **kwargs)
-            return
-        with lock:
-            method(self, doc, *args, **kwargs)
+def lock_models(guard_of: GuardOf) -> None:
+    """Let one thread at a time look up and count the models of a document, and send nothing while that is put off.
 
-    setattr(call, _MARK, True)
-    return call
+    A thread that adds models changes tables which another one walks through to encode a change: that change is lost
+    with an error, or a new model counts as known to the pages. While a document is frozen, its tables lack what was
+    added, so what is sent then would be sent once more; and an exception would leave it frozen for ever.
+
+    Upstream: Bokeh leaves locking to its server, and ``freeze()`` has no ``finally``. The tests are
+    ``test_a_thread_adds_models_while_another_counts_them`` and those of frozen documents beside it.
+
+    Parameters
+    ----------
+    guard_of : callable
+        Gives the session of a document, or None.
+    """
+
+    def guard_of_models(models: DocumentModelManager, *_args: object) -> Guard | None:
+        document = models._document()  # noqa: SLF001  # no public name
+        return None if document is None else guard_of(document)
+
+    for name in ("destroy", "flush_synced", "invalidate", "recompute", "update_name"):
+        _replace(DocumentModelManager, name, _locked(guard_of_models))
+    _replace(DocumentModelManager, "freeze", _held_freeze(guard_of_models))
+
+
+def _replace(owner: type, name: str, make: Callable[[Method], Method]) -> None:
+    method = getattr(owner, name)
+    if not hasattr(method, _MARK):
+        made = functools.wraps(method)(make(method))
+        setattr(made, _MARK, True)
+        setattr(owner, name, made)
+
+
+def _locked(guard_of: Callable[..., Guard | None]) -> Callable[[Method], Method]:
+    def make(method: Method) -> Method:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            guard = guard_of(*args)
+            if guard is None:
+                return method(*args, **kwargs)
+            with guard.lock:
+                return method(*args, **kwargs)
+
+        return call
+
+    return make
+
+
+def _held_freeze(guard_of: Callable[..., Guard | None]) -> Callable[[Method], Method]:
+    def make(_method: Method) -> Method:
+        @contextlib.contextmanager
+        def freeze(models: DocumentModelManager) -> Iterator[None]:
+            guard = guard_of(models)
+            with contextlib.nullcontext() if guard is None else guard.holding():
+                models._push_freeze()  # noqa: SLF001
+                try:
+                    yield
+                finally:
+                    models._pop_freeze()  # noqa: SLF001
+
+        return freeze
+
+    return make
