@@ -23,6 +23,7 @@ from ._protocol import (
     ViewGone,
     ViewShown,
 )
+from ._session import error_line
 from ._stats import ClientStats
 from .errors import BrowserError, ProtocolError
 
@@ -241,16 +242,24 @@ class Pages:
         if patch.seq > client.seq + 1 and client.session == session.id:
             log.debug("patch %d of a page came before patch %d, which it sends again", patch.seq, client.seq + 1)
             return
-        client.seq = patch.seq
-        client.session = patch.session
+
+        def taken() -> None:
+            client.seq = patch.seq
+            client.session = patch.session
+
         if patch.session != session.id:
+            taken()
             self.send_document(session, client)  # it was made for a document that update() replaced
             return
         try:
-            session.apply(patch, raw_buffers)
-        except ProtocolError as error:
-            client.refusal = (patch.seq, str(error))
-            self.wire.refused(client.id, patch.seq, str(error))
+            session.apply(patch, raw_buffers, taken)
+        except Exception as error:
+            if client.seq == patch.seq:
+                raise  # it is applied, and something else has failed
+            reason = str(error) if isinstance(error, ProtocolError) else error_line(error)
+            client.refusal = (patch.seq, reason)
+            taken()
+            self.wire.refused(client.id, patch.seq, reason)
             session.report_error(error, show=False)
 
     def refuse_malformed(self, content: object, error: ProtocolError) -> None:

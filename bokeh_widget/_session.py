@@ -242,7 +242,9 @@ class Session:
 
     # --- changes made in a page ------------------------------------------------------------
 
-    def apply(self, patch: ClientPatch, raw_buffers: dict[str, Buffer]) -> None:
+    def apply(
+        self, patch: ClientPatch, raw_buffers: dict[str, Buffer], on_taken: Callable[[], object] = lambda: None
+    ) -> None:
         """Apply what a client changed, run the callbacks, and tell all clients.
 
         Parameters
@@ -251,6 +253,9 @@ class Session:
             Validated in form; it is validated against the document here.
         raw_buffers : dict of str to bytes
             Its buffers, to be passed on to the other clients.
+        on_taken : callable, optional
+            Called when the patch counts as taken: nothing of it was applied before, and from there on each of its
+            events is, and is acknowledged, whatever is raised.
 
         Raises
         ------
@@ -262,26 +267,26 @@ class Session:
             decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
             if decoded.stale:
                 log.info("%d events of models that were removed meanwhile came too late", decoded.stale)
-            self.flow.flush()  # what Python changed before goes first
-            conflicts = [
-                source
-                for event in decoded.events
-                if (source := source_of(event)) is not None
-                and self.flow.note_page_change(source, patch.revision, patch.client)
-            ]
-            self.flow.revision += 1
-            self.flow.patches_received += 1
+            sources = [source for event in decoded.events if (source := source_of(event)) is not None]
             bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
-            revision = self.flow.revision
-            # after the callbacks: the page then sends its next change when there is time for it
-            self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
+            self.flow.flush()  # what Python changed before goes first
+            conflicts = []
             try:
+                on_taken()
+                conflicts = [s for s in sources if self.flow.note_page_change(s, patch.revision, patch.client)]
+                self.flow.revision += 1
+                self.flow.patches_received += 1
+                revision = self.flow.revision
+                # after the callbacks: the page then sends its next change when there is time for it
+                self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
                 invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
             except BaseException as error:  # an interrupt of the user
                 restore_curdoc(error)
+                self.flow.hold_back(self.flow.leave_gap)  # whether it came before or after a value was set nobody knows
                 raise
-            for source in conflicts:
-                self.flow.put_whole(source)
+            finally:
+                for source in conflicts:
+                    self.flow.put_whole(source)
 
     def _pass_on(
         self, patch: ClientPatch, revision: int, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]
@@ -305,13 +310,21 @@ class Session:
     def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
         # Bokeh walks over all models at the end of a freeze: worth it only where models come or go
         changes_models = decoded.created or any(event["kind"].startswith("Root") for event in decoded.events)
+        interrupt: BaseException | None = None
         with document.models.freeze() if changes_models else contextlib.nullcontext():
             for event in decoded.events:
                 try:
                     apply_event(document, event, setter=_FROM_PAGE)
                 except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
                     self.report_error(error)
+                except BaseException as error:  # noqa: BLE001  # an interrupt is meant for the callback that runs
+                    if interrupt is None:
+                        interrupt = error
+                    else:
+                        restore_curdoc(error)
         document.models.flush_synced(lambda model: model not in decoded.created)
+        if interrupt is not None:
+            raise interrupt
 
     # --- errors ----------------------------------------------------------------------------
 

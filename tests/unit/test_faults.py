@@ -164,6 +164,7 @@ def test_document_and_replicas_are_equal_in_the_end(page_count: int, steps: list
             copy = document_of(encode_document(world.widget.document))  # values are then of the types of a replica
             for page in world.pages:
                 assert page.replica is not None
+                assert page.refusals == []
                 for model_id in (world.slider.id, world.source.id, world.div.id):
                     assert page.replica.models.get_by_id(model_id) is not None
                 assert_same_documents(page.replica, copy)
