@@ -40,8 +40,9 @@ _BUSY_WAIT_MS: Final = 20.0
 
 @dataclass(slots=True)
 class Patch:
-    """One revision of the document, ready to be sent."""
+    """One revision of the document of a session, ready to be sent."""
 
+    session: str
     revision: int
     events: list[Any]
     buffers: dict[str, Buffer]
@@ -72,7 +73,7 @@ class Connection(Protocol):
         """Whether another client than this one shows the document."""
 
     def send_patch(self, patch: Patch) -> None:
-        """Send one revision to all clients."""
+        """Send one revision to all clients, unless the connection shows another session by now."""
 
     def send_sync(self, revision: int) -> None:
         """Ask all clients where they are."""
@@ -97,6 +98,8 @@ class Flow:
 
     Parameters
     ----------
+    session_id : str
+        Id of the session.
     document : bokeh.document.Document
         The document.
     connections : callable
@@ -109,6 +112,7 @@ class Flow:
 
     def __init__(
         self,
+        session_id: str,
         document: Document,
         connections: Callable[[], Iterable[Connection]],
         report: Callable[[Exception], None],
@@ -119,6 +123,7 @@ class Flow:
         self.patches_received = 0
         self.changes: Coalescer = Coalescer()
         self.outbox: Outbox[Peer] = Outbox()
+        self._session_id: Final = session_id
         self._document: Document | None = document
         self._connections = connections
         self._report = report
@@ -251,7 +256,7 @@ class Flow:
                 if isinstance(change, Keyed) and isinstance(change.payload, ModelChangedEvent):
                     found = _bundles.bundles_for_value(change.payload.attr, change.payload.new)
                     bundles += map(_bundles.component, found)
-            self.send(Patch(self.revision, frame.events, frame.buffers, bundles))
+            self.send(Patch(self._session_id, self.revision, frame.events, frame.buffers, bundles))
         return failed
 
     def leave_gap(self) -> None:

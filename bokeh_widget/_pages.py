@@ -106,7 +106,7 @@ class Pages:
         self._provide(bundles)
         return state
 
-    def send_patch(self, session: Session, patch: Patch) -> None:
+    def send_patch(self, patch: Patch) -> None:
         """Send one revision to every client."""
         requires = self._provide(patch.bundles)
         if self.is_due:
@@ -114,7 +114,7 @@ class Pages:
         if patch.revision != self._last_revision + 1:
             self._followed_from = patch.revision - 1
         self._last_revision = patch.revision
-        self.wire.patch(patch, session.id, requires)
+        self.wire.patch(patch, requires)
 
     def send_document(self, session: Session, client: Client | None, *, is_resync: bool = False) -> None:
         """Send the whole document to one client, or to all of them."""
@@ -173,18 +173,14 @@ class Pages:
                 session.report_error(error, show=False)
 
     def leave(self, session: Session) -> None:
-        """Wait for no page any more, and forget all."""
+        """Wait for no page any more in this session. Its lock is held."""
         for client in self.clients.present():
             session.flow.leave(self.peer(client))
-        self.clients.clear()
 
-    def move(self, old: Session, new: Session, revision: int) -> None:
-        """Wait for the pages in another session from now on, which sends them ``revision``."""
+    def enter(self, session: Session, revision: int) -> None:
+        """Wait for the pages in this session from now on, which sends them ``revision``. Its lock is held."""
         for client in self.clients.present():
-            with old.lock:
-                old.flow.leave(self.peer(client))
-            with new.lock:
-                new.flow.attach(self.peer(client), revision)
+            session.flow.attach(self.peer(client), revision)
 
     def _see(self, session: Session, client_id: str, tick: int, views: list[str]) -> Client:
         client = self.clients.get(client_id)
@@ -236,7 +232,7 @@ class Pages:
                 self.wire.refused(client.id, *client.refusal)
             else:
                 # of no revision: it acknowledges the change, and the page asks for what it has missed
-                self.wire.patch(Patch(0, [], {}, origin=client.id, seq=client.seq), session.id, [])
+                self.wire.patch(Patch(session.id, 0, [], {}, origin=client.id, seq=client.seq), [])
                 self.wire.sync(session.id, session.revision)
             return
         if patch.seq > client.seq + 1 and client.session == session.id:

@@ -72,7 +72,7 @@ class Session:
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
-        self.flow: Final = Flow(document, lambda: list(self._connections), self.report_error, _weak_pump(self))
+        self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
         lock_column_data(session_of)
         lock_models(session_of)
         document.callbacks.on_change_dispatch_to(self)
@@ -297,6 +297,7 @@ class Session:
                 self.flow.send_to(
                     connection,
                     Patch(
+                        self.id,
                         revision,
                         patch.events if others else [],
                         raw_buffers if others else {},
@@ -305,7 +306,7 @@ class Session:
                         seq=patch.seq,
                     ),
                 )
-        self.flow.sent_for(patch.client, Patch(revision, patch.events, raw_buffers))
+        self.flow.sent_for(patch.client, Patch(self.id, revision, patch.events, raw_buffers))
 
     def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
         # Bokeh walks over all models at the end of a freeze: worth it only where models come or go

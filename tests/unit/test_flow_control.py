@@ -6,7 +6,6 @@ import gc
 import itertools
 import json
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, pieces
 from bokeh_widget._waker import THREAD_NAME, Waker
 from bokeh_widget.errors import InputTypeError, InputValueError
 from tests.unit.comparing import assert_same_documents
+from tests.unit.waiting import wait_until
 from tests.unit.wires import Page, Sent, Wire, document_of
 
 if TYPE_CHECKING:
@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 def slider() -> Slider:
     made: Slider = Slider(start=0, end=10**6, value=0)
     return made
-
-
-def wait_until(condition: Callable[[], bool], limit_s: float = 10.0) -> None:
-    """Wait for a condition, asked again and again."""
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        threading.Event().wait(0.002)
 
 
 def values(wire: Wire, widget: BokehWidget) -> list[list[Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +10,11 @@ from bokeh.models import ColumnDataSource, Div
 
 from bokeh_widget import BokehWidget
 from tests.unit.comparing import assert_same_documents
+from tests.unit.waiting import in_thread
 from tests.unit.wires import Page, Wire
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from bokeh.model import Model
@@ -27,14 +28,6 @@ def is_followed(page: Page, wire: Wire) -> None:
     copy = Page(page.widget, wire, "a copy")
     copy.show()
     assert_same_documents(page.replica, copy.replica)
-
-
-def in_thread(work: Callable[[], object], wait_s: float) -> threading.Thread:
-    """Run something in a thread, and wait for it; it may have to wait for us."""
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(wait_s)
-    return thread
 
 
 def test_a_thread_adds_models_while_another_counts_them(wire: Wire, page_of: Callable[..., Page]) -> None:
