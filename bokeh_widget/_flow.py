@@ -78,6 +78,9 @@ class Connection(Protocol):
     def send_sync(self, revision: int) -> None:
         """Ask all clients where they are."""
 
+    def beat(self, session_id: str) -> None:
+        """Take note that pages could have been heard since the last beat: ask the silent ones, give up the dead."""
+
     def send_error(self, text: str) -> None:
         """Show an error of a callback where the document is shown."""
 
@@ -340,6 +343,11 @@ class Flow:
         """Take note that a page has everything up to ``revision``."""
         self.outbox.acknowledge(peer, revision, now_ms())
         self.pump()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a cell runs."""
+        return self.outbox.is_blocked
 
     def block(self) -> None:
         """Take note that a cell runs."""

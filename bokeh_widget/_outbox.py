@@ -174,6 +174,11 @@ class Outbox(Generic[Peer]):
         """Acknowledgements are read again."""
         self._blocked_ms = None
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether perhaps no acknowledgement is read."""
+        return self._blocked_ms is not None
+
     def is_ready(self, now_ms: float) -> bool:
         """Tell whether something may be sent now."""
         return all(self._has_room(flight, now_ms) for flight in self._gating(now_ms))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ._clients import Client, Clients
 from ._flow import Patch
+from ._heartbeat import BEATS_UNTIL_ASKED, BEATS_UNTIL_LOST
 from ._protocol import (
     PROTOCOL_VERSION,
     Acknowledgement,
@@ -155,13 +156,15 @@ class Pages:
         buffers : sequence of bytes or memoryview
             That came with it, to be passed on.
         """
+        client = self._hear(session, message)
         match message:
             case Attach():
                 self._on_attach(session, message)
             case ViewShown() | ViewGone():
                 self._see(session, message.client, message.tick, message.views)
+                client.has_replica &= client.is_present  # the last view takes it along
             case Acknowledgement():
-                client = self._see(session, message.client, message.tick, message.views)
+                self._see(session, message.client, message.tick, message.views)
                 if client.is_present and message.session == session.id:
                     session.flow.acknowledge(self.peer(client), message.revision)
             case ClientGone():
@@ -171,6 +174,40 @@ class Pages:
             case ClientError():
                 error = BrowserError(message.message, context=message.context, stack=message.stack)
                 session.report_error(error, show=False)
+        if client.is_present:
+            session.heartbeat.start()
+
+    def beat(self, session: Session) -> None:
+        """Ask pages that are silent where they are, and wait no more for those that do not answer.
+
+        Parameters
+        ----------
+        session : Session
+            Of the document that is shown. Its lock is held, and all that pages have said was read.
+        """
+        is_asked = False
+        for client in self.clients.present():
+            client.silent_beats += 1
+            if client.silent_beats >= BEATS_UNTIL_LOST:
+                log.info("page %s does not answer: the document is not shown there until it does", client.id)
+                client.is_lost = True
+                session.flow.leave(self.peer(client))
+            elif client.silent_beats % BEATS_UNTIL_ASKED == 0:
+                is_asked = True
+        if is_asked:
+            self.wire.sync(session.id, session.revision)
+
+    def _hear(self, session: Session, message: ClientMessage) -> Client:
+        """Take note that a page is there, even if it was taken for gone."""
+        client = self.clients.get(message.client)
+        client.silent_beats = 0
+        client.has_replica |= isinstance(message, (Acknowledgement, ClientPatch))
+        was_lost, client.is_lost = client.is_lost, False
+        if was_lost and client.is_present and not isinstance(message, (Attach, ClientGone)):
+            # what was sent meanwhile it may lack: it asks for the document then
+            session.flow.attach(self.peer(client), session.revision)
+            self.wire.sync(session.id, session.revision)
+        return client
 
     def leave(self, session: Session) -> None:
         """Wait for no page any more in this session. Its lock is held."""
@@ -181,6 +218,7 @@ class Pages:
         """Wait for the pages in this session from now on, which sends them ``revision``. Its lock is held."""
         for client in self.clients.present():
             session.flow.attach(self.peer(client), revision)
+            session.heartbeat.start()
 
     def _see(self, session: Session, client_id: str, tick: int, views: list[str]) -> Client:
         client = self.clients.get(client_id)
@@ -201,7 +239,6 @@ class Pages:
             return  # it has said since that it shows nothing
         client.seq = max(client.seq, message.seq)
         client.session = session.id
-        was_attached, client.is_attached = client.is_attached, True
         asked_before, client.has_asked = client.has_asked, True
         current = session.revision
         known = message.revision if message.session == session.id else None
@@ -211,8 +248,7 @@ class Pages:
             session.flow.attach(self.peer(client), current if known is None else known)
             self.wire.sync(session.id, current)
         else:
-            # a page that was hidden has freed its document, and has missed nothing
-            self.send_document(session, client, is_resync=was_attached)
+            self.send_document(session, client, is_resync=client.has_replica and message.session is None)
             session.flow.attach(self.peer(client), session.revision)
 
     def _is_on_its_way(self, known: int | None, current: int, *, asked_before: bool) -> bool:

@@ -20,6 +20,7 @@ from . import _bundles
 from ._callbacks import SessionCallbacks, restore_curdoc
 from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._flow import Connection, Flow, Patch, source_of
+from ._heartbeat import Heartbeat
 from ._protocol import Buffer, ClientPatch, DocumentState
 from ._stats import RateMeter
 from ._upstream import lock_column_data, lock_models
@@ -73,6 +74,7 @@ class Session:
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
         self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
+        self.heartbeat: Final = Heartbeat(self, loop)
         lock_column_data(session_of)
         lock_models(session_of)
         document.callbacks.on_change_dispatch_to(self)
@@ -141,6 +143,19 @@ class Session:
             self._connections.discard(connection)
             self.close_if_unused(empty_document=True)
 
+    @property
+    def has_clients(self) -> bool:
+        """Whether a page shows the document by now."""
+        return any(connection.has_clients for connection in list(self._connections))
+
+    def beat(self) -> None:
+        """Ask pages that are silent where they are, and give up those that do not answer."""
+        for connection in list(self._connections):
+            try:
+                connection.beat(self.id)
+            except Exception as error:  # noqa: BLE001  # the others are asked all the same
+                self.report_error(error)
+
     def close_if_unused(self, *, empty_document: bool = False) -> None:
         """Close the session if nothing is connected any more.
 
@@ -172,6 +187,7 @@ class Session:
                 return
             self._document = None
             self.flow.close()
+            self.heartbeat.close()
             self._callbacks.close()
             connections = list(self._connections)
             self._connections.clear()
@@ -437,6 +453,7 @@ def cell_begins() -> None:
     """Tell every session that a cell runs, and perhaps nothing of what pages say is read."""
     for session in all_sessions():
         session.flow.block()  # without the lock: a callback may hold it for long
+        session.heartbeat.disturb()
 
 
 def cell_ends() -> None:

@@ -431,6 +431,18 @@ class BokehWidget(CollectableDOMWidget):
         """
         self._pages.wire.sync(self._session.id, revision)
 
+    def beat(self, session_id: str) -> None:
+        """Ask pages that are silent where they are, and give up those that do not answer.
+
+        Parameters
+        ----------
+        session_id : str
+            Whose beat it is.
+        """
+        if session_id == self._session.id:
+            self._pages.beat(self._session)
+            self._update_state()
+
     def send_error(self, text: str) -> None:
         """Show an error under the plot.
 

@@ -224,6 +224,33 @@ describe("the kernel asks where the page is", () => {
     await until(() => expect(asked().length).toBe(2));
   });
 
+  test("where the document could not be shown: it says that it is there, and does not try for ever", async () => {
+    host.state = null;
+    client.add_place(place);
+    send_document(1, { json: "{" });
+    await until(() => expect(host.of_kind("error").length).toBe(1));
+    host.sent.length = 0;
+    sync(1);
+    sync(2);
+    expect(host.sent.map(({ message }) => message.kind)).toEqual(["hi", "hi"]);
+    expect(place.notices.length).toBe(1);
+  });
+
+  test("or says nothing for long: the client says where it is", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    await shown();
+    vi.advanceTimersByTime(20_000);
+    client.handle({ kind: "notice", level: "warning", text: "still there" }, []);
+    vi.advanceTimersByTime(20_000);
+    expect(acks()).toEqual([]);
+    vi.advanceTimersByTime(10_000);
+    expect(acks()).toEqual([1]);
+    await client.disconnect("the kernel is gone");
+    vi.advanceTimersByTime(600_000);
+    vi.useRealTimers();
+    expect(acks()).toEqual([1]);
+  });
+
   test("although nothing is shown: it says so, at most once a second", async () => {
     sync(1);
     expect(host.sent).toEqual([]); // nobody has heard of this client
@@ -375,6 +402,30 @@ describe("what comes in another order, twice or in parts", () => {
     client.handle(required(lost[1])[0], [required(lost[1])[1]]);
     client.handle(next, []);
     await until(() => expect(asked()).toEqual([[null, null]]));
+  });
+});
+
+describe("resyncs", () => {
+  test("are the documents that this client asked for, and which took the place of one that was shown", async () => {
+    await shown();
+    send_document(2, { client: null, seq: null }); // update()
+    await at_revision(2);
+    send_document(0, { session: "session-2", seq: 1 }); // what update() had sent is lost
+    await at_revision(0);
+    expect(counts().resyncs).toBe(0);
+    client.handle(patch(5, 3, { session: "session-2" }), []);
+    await until(() => expect(asked()).toEqual([[null, null]]));
+    send_document(5, { session: "session-2", seq: 1 });
+    await at_revision(5);
+    expect(counts().resyncs).toBe(1);
+  });
+
+  test("are none of them the first document, however often it was asked for", async () => {
+    host.state = null;
+    client.add_place(place);
+    send_document(2);
+    await at_revision(2);
+    expect(counts().resyncs).toBe(0);
   });
 });
 

@@ -72,9 +72,11 @@ class LossyPage:
         self._send_changes()
 
     def remind(self) -> None:
-        """Time has passed: what is not answered is sent again."""
+        """Time has passed: what is not answered is sent again, and a page that has heard nothing says where it is."""
         if self.asked:
             self.ask()
+        elif self.replica is not None:
+            self._acknowledge()
         self.to_kernel += self.outstanding
 
     def _speak(self, kind: str, **fields: Any) -> None:
@@ -128,7 +130,8 @@ class LossyPage:
 
     def _on_document(self, sent: Sent) -> None:
         content = sent.content
-        if content["client"] not in (None, self.client) or not (self.asked or content["client"] is None):
+        is_known = content["session"] == self.session and content["revision"] <= self.revision
+        if content["client"] not in (None, self.client) or (content["client"] and is_known and not self.asked):
             return
         self.asked = False
         named = dict(zip(content["buffers"], sent.buffers, strict=True))
@@ -165,7 +168,8 @@ class LossyPage:
         self._acknowledge()
 
     def _on_sync(self, sent: Sent) -> None:
-        if self.replica is not None and self.revision >= sent.content["revision"]:
+        is_known = self.replica is not None and self.session == sent.content["session"]
+        if is_known and self.revision >= sent.content["revision"]:
             self._acknowledge()
         else:
             self.ask()

@@ -454,6 +454,15 @@ def test_the_clock_calls_in_order_and_ends() -> None:
     wait_until(lambda: called == ["early", "late", "early"])
 
 
+def test_the_clock_does_not_wait_for_what_is_cancelled() -> None:
+    waker = Waker()
+    alarm = waker.alarm(lambda: None)
+    alarm.within(3_600_000)
+    wait_until(lambda: waker._thread is not None)
+    alarm.cancel()
+    wait_until(lambda: waker._thread is None)
+
+
 def test_a_call_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
     waker = Waker()
     called: list[int] = []
