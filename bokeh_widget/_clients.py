@@ -20,8 +20,12 @@ class Client:
     ----------
     views : set of str
         Its views, by id.
-    is_attached : bool
-        Whether it has, or gets, a replica.
+    has_replica : bool
+        Whether it has said something that a page without the document does not say.
+    silent_beats : int
+        For how many beats it could have been heard, and was not.
+    is_lost : bool
+        Whether it was silent for so long that it counts as gone. It is back with its next message, as it was.
     tick : int
         Number of the newest message in which it spoke of its views.
     seq : int
@@ -38,7 +42,9 @@ class Client:
 
     id: str
     views: set[str] = field(default_factory=set)
-    is_attached: bool = False
+    has_replica: bool = False
+    silent_beats: int = 0
+    is_lost: bool = False
     tick: int = 0
     seq: int = -1
     session: str = ""
@@ -49,7 +55,7 @@ class Client:
     @property
     def is_present(self) -> bool:
         """Whether the page shows the widget."""
-        return bool(self.views)
+        return bool(self.views) and not self.is_lost
 
 
 class Clients:
@@ -93,8 +99,6 @@ class Clients:
             return False
         client.tick = tick
         client.views = set(views)
-        if not views:
-            client.is_attached = False
         return True
 
     def clear(self) -> None:

@@ -7,7 +7,7 @@ binary buffers travel: beside the JSON, by name, never as base64.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bokeh.core.json_encoder import serialize_json
 from bokeh.core.serialization import Buffer as BokehBuffer
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from bokeh.document.models import DocumentModelManager
 
     from ._protocol import Buffer
+
+
+_TRIES: Final = 3
+"""How often a value is encoded once more that another thread changes at that moment."""
 
 
 def _raw(data: bytes | memoryview) -> Buffer:
@@ -197,12 +201,16 @@ def encode_changes(
     """
     failed: list[tuple[waiting.Change, Exception]] = []
     left = [change for change in changes if not _is_contained(document, change)]
+    tries = _TRIES
     while True:
         frame = PatchFrame(document)
         for change in left:
             try:
                 frame.add(event_of(document, change))
             except Exception as error:  # noqa: BLE001  # values of the user may fail in any way
+                if isinstance(error, RuntimeError) and tries > 0:
+                    tries -= 1  # another thread may have changed a dict or set that was walked through
+                    break
                 failed.append((change, error))
                 # what was encoded of it may be referred to later: begin again without it
                 left = [other for other in left if other is not change]

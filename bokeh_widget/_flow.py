@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from bokeh.document.events import ModelChangedEvent
 
 from . import _bundles
-from ._coalescing import Coalescer, Discrete, Keyed, Whole
+from ._coalescing import Change, Coalescer, Discrete, Keyed, Whole
 from ._codec import change_of, encode_changes
 from ._outbox import Outbox
 from ._transfer import total_bytes
 from ._waker import waker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from bokeh.document import Document
     from bokeh.document.events import DocumentPatchedEvent
@@ -40,8 +40,9 @@ _BUSY_WAIT_MS: Final = 20.0
 
 @dataclass(slots=True)
 class Patch:
-    """One revision of the document, ready to be sent."""
+    """One revision of the document of a session, ready to be sent."""
 
+    session: str
     revision: int
     events: list[Any]
     buffers: dict[str, Buffer]
@@ -72,10 +73,13 @@ class Connection(Protocol):
         """Whether another client than this one shows the document."""
 
     def send_patch(self, patch: Patch) -> None:
-        """Send one revision to all clients."""
+        """Send one revision to all clients, unless the connection shows another session by now."""
 
     def send_sync(self, revision: int) -> None:
         """Ask all clients where they are."""
+
+    def beat(self, session_id: str) -> None:
+        """Take note that pages could have been heard since the last beat: ask the silent ones, give up the dead."""
 
     def send_error(self, text: str) -> None:
         """Show an error of a callback where the document is shown."""
@@ -97,6 +101,8 @@ class Flow:
 
     Parameters
     ----------
+    session_id : str
+        Id of the session.
     document : bokeh.document.Document
         The document.
     connections : callable
@@ -109,6 +115,7 @@ class Flow:
 
     def __init__(
         self,
+        session_id: str,
         document: Document,
         connections: Callable[[], Iterable[Connection]],
         report: Callable[[Exception], None],
@@ -119,6 +126,7 @@ class Flow:
         self.patches_received = 0
         self.changes: Coalescer = Coalescer()
         self.outbox: Outbox[Peer] = Outbox()
+        self._session_id: Final = session_id
         self._document: Document | None = document
         self._connections = connections
         self._report = report
@@ -208,9 +216,8 @@ class Flow:
         self._held_back.append(send)
 
     def _send_held_back(self) -> None:
-        held_back, self._held_back = self._held_back, []
-        for send in held_back:
-            send()
+        while self._held_back:
+            self._held_back.pop(0)()
 
     # --- sending ---------------------------------------------------------------------------
 
@@ -228,21 +235,44 @@ class Flow:
         """Send what waits, whether the pages are ready or not."""
         self._send_held_back()
         changes = self.changes.take()
-        if not changes or self._document is None:
+        document = self._document
+        if not changes or document is None:
             return
-        frame, failed = encode_changes(self._document, changes)
+        try:
+            failed = self._send_changes(document, changes)
+        except BaseException:
+            self.leave_gap()  # nobody knows what of it has gone out, and what is known to the pages
+            raise
+        for change, error in failed:
+            if event is not None and getattr(change, "payload", None) is event:
+                raise error
+            self._report(error)
+
+    def _send_changes(self, document: Document, changes: Sequence[Change]) -> list[tuple[Change, Exception]]:
+        """Send changes as one revision, and give those that cannot be encoded."""
+        frame, failed = encode_changes(document, changes)
         if frame.events:
+            self.revision += 1
             frame.seal()
-            self.revision += 1  # first: whatever fails below is a gap, which pages notice
             bundles = _bundles.required_bundles(frame.created) if frame.created else []
             for change in changes:
                 if isinstance(change, Keyed) and isinstance(change.payload, ModelChangedEvent):
                     found = _bundles.bundles_for_value(change.payload.attr, change.payload.new)
                     bundles += map(_bundles.component, found)
-            self.send(Patch(self.revision, frame.events, frame.buffers, bundles))
-        for change, error in failed:
-            if event is not None and getattr(change, "payload", None) is event:
-                raise error
+            self.send(Patch(self._session_id, self.revision, frame.events, frame.buffers, bundles))
+        return failed
+
+    def leave_gap(self) -> None:
+        """Count a revision that nobody gets, and ask the pages where they are: they notice, and get the document."""
+        self.revision += 1
+        for connection in self._connections():
+            if connection.is_shown:
+                self._ask(connection)
+
+    def _ask(self, connection: Connection) -> None:
+        try:
+            connection.send_sync(self.revision)
+        except Exception as error:  # noqa: BLE001  # the others are asked all the same
             self._report(error)
 
     def send(self, patch: Patch) -> None:
@@ -271,7 +301,7 @@ class Flow:
         for connection in self._connections():
             if connection.model_id in late:
                 self.reminders_sent += 1
-                connection.send_sync(self.revision)
+                self._ask(connection)
 
     def look_again(self) -> None:
         """Ask soon whether what waits may be sent."""
@@ -313,6 +343,11 @@ class Flow:
         """Take note that a page has everything up to ``revision``, and how long the latest kept it busy."""
         self.outbox.acknowledge(peer, revision, now_ms(), cost_ms=cost_ms)
         self.pump()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a cell runs."""
+        return self.outbox.is_blocked
 
     def block(self) -> None:
         """Take note that a cell runs."""

@@ -73,6 +73,8 @@ class Outbox(Generic[Peer]):
         When a peer that does not answer begins to lag.
     refill_ms : float
         When a frame counts as arrived while no acknowledgement can be read.
+    remind_ms : float, optional
+        When a peer that does not answer is reminded; by default when it begins to lag.
     """
 
     def __init__(
@@ -81,10 +83,12 @@ class Outbox(Generic[Peer]):
         window: int = DEFAULT_WINDOW,
         expiry_ms: float = DEFAULT_EXPIRY_MS,
         refill_ms: float = DEFAULT_REFILL_MS,
+        remind_ms: float | None = None,
     ) -> None:
         self._usual_weight = 1 / window
         self._expiry_ms = expiry_ms
         self._refill_ms = refill_ms
+        self._remind_ms = expiry_ms if remind_ms is None else remind_ms
         self._flights: dict[Peer, _Flight] = {}
         self._blocked_ms: float | None = None
 
@@ -190,6 +194,11 @@ class Outbox(Generic[Peer]):
         """Acknowledgements are read again."""
         self._blocked_ms = None
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether perhaps no acknowledgement is read."""
+        return self._blocked_ms is not None
+
     def is_ready(self, now_ms: float) -> bool:
         """Tell whether something may be sent now."""
         return all(self._has_room(flight, now_ms) for flight in self._gating(now_ms))
@@ -230,8 +239,8 @@ class Outbox(Generic[Peer]):
         if oldest_ms is None:
             return None
         if flight.reminded_ms is None:
-            return oldest_ms + self._expiry_ms
-        return flight.reminded_ms + min(self._expiry_ms * float(2 ** min(flight.reminders, 10)), MAX_REMINDER_MS)
+            return oldest_ms + self._remind_ms
+        return flight.reminded_ms + min(self._remind_ms * float(2 ** min(flight.reminders, 10)), MAX_REMINDER_MS)
 
     def _lags(self, flight: _Flight, now_ms: float) -> bool:
         oldest_ms = flight.oldest_ms

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ._clients import Client, Clients
 from ._flow import Patch
+from ._heartbeat import BEATS_UNTIL_ASKED, BEATS_UNTIL_LOST
 from ._protocol import (
     PROTOCOL_VERSION,
     Acknowledgement,
@@ -23,6 +24,7 @@ from ._protocol import (
     ViewGone,
     ViewShown,
 )
+from ._session import error_line
 from ._stats import ClientStats
 from .errors import BrowserError, ProtocolError
 
@@ -105,7 +107,7 @@ class Pages:
         self._provide(bundles)
         return state
 
-    def send_patch(self, session: Session, patch: Patch) -> None:
+    def send_patch(self, patch: Patch) -> None:
         """Send one revision to every client."""
         requires = self._provide(patch.bundles)
         if self.is_due:
@@ -113,7 +115,7 @@ class Pages:
         if patch.revision != self._last_revision + 1:
             self._followed_from = patch.revision - 1
         self._last_revision = patch.revision
-        self.wire.patch(patch, session.id, requires)
+        self.wire.patch(patch, requires)
 
     def send_document(self, session: Session, client: Client | None, *, is_resync: bool = False) -> None:
         """Send the whole document to one client, or to all of them."""
@@ -154,13 +156,15 @@ class Pages:
         buffers : sequence of bytes or memoryview
             That came with it, to be passed on.
         """
+        client = self._hear(session, message)
         match message:
             case Attach():
                 self._on_attach(session, message)
             case ViewShown() | ViewGone():
                 self._see(session, message.client, message.tick, message.views)
+                client.has_replica &= client.is_present  # the last view takes it along
             case Acknowledgement():
-                client = self._see(session, message.client, message.tick, message.views)
+                self._see(session, message.client, message.tick, message.views)
                 if client.is_present and message.session == session.id:
                     session.flow.acknowledge(self.peer(client), message.revision, message.cost_ms)
             case ClientGone():
@@ -170,20 +174,51 @@ class Pages:
             case ClientError():
                 error = BrowserError(message.message, context=message.context, stack=message.stack)
                 session.report_error(error, show=False)
+        if client.is_present:
+            session.heartbeat.start()
+
+    def beat(self, session: Session) -> None:
+        """Ask pages that are silent where they are, and wait no more for those that do not answer.
+
+        Parameters
+        ----------
+        session : Session
+            Of the document that is shown. Its lock is held, and all that pages have said was read.
+        """
+        is_asked = False
+        for client in self.clients.present():
+            client.silent_beats += 1
+            if client.silent_beats >= BEATS_UNTIL_LOST:
+                log.info("page %s does not answer: the document is not shown there until it does", client.id)
+                client.is_lost = True
+                session.flow.leave(self.peer(client))
+            elif client.silent_beats % BEATS_UNTIL_ASKED == 0:
+                is_asked = True
+        if is_asked:
+            self.wire.sync(session.id, session.revision)
+
+    def _hear(self, session: Session, message: ClientMessage) -> Client:
+        """Take note that a page is there, even if it was taken for gone."""
+        client = self.clients.get(message.client)
+        client.silent_beats = 0
+        client.has_replica |= isinstance(message, (Acknowledgement, ClientPatch))
+        was_lost, client.is_lost = client.is_lost, False
+        if was_lost and client.is_present and not isinstance(message, (Attach, ClientGone)):
+            # what was sent meanwhile it may lack: it asks for the document then
+            session.flow.attach(self.peer(client), session.revision)
+            self.wire.sync(session.id, session.revision)
+        return client
 
     def leave(self, session: Session) -> None:
-        """Wait for no page any more, and forget all."""
+        """Wait for no page any more in this session. Its lock is held."""
         for client in self.clients.present():
             session.flow.leave(self.peer(client))
-        self.clients.clear()
 
-    def move(self, old: Session, new: Session, revision: int) -> None:
-        """Wait for the pages in another session from now on, which sends them ``revision``."""
+    def enter(self, session: Session, revision: int) -> None:
+        """Wait for the pages in this session from now on, which sends them ``revision``. Its lock is held."""
         for client in self.clients.present():
-            with old.lock:
-                old.flow.leave(self.peer(client))
-            with new.lock:
-                new.flow.attach(self.peer(client), revision)
+            session.flow.attach(self.peer(client), revision)
+            session.heartbeat.start()
 
     def _see(self, session: Session, client_id: str, tick: int, views: list[str]) -> Client:
         client = self.clients.get(client_id)
@@ -204,7 +239,6 @@ class Pages:
             return  # it has said since that it shows nothing
         client.seq = max(client.seq, message.seq)
         client.session = session.id
-        was_attached, client.is_attached = client.is_attached, True
         asked_before, client.has_asked = client.has_asked, True
         current = session.revision
         known = message.revision if message.session == session.id else None
@@ -214,8 +248,7 @@ class Pages:
             session.flow.attach(self.peer(client), current if known is None else known)
             self.wire.sync(session.id, current)
         else:
-            # a page that was hidden has freed its document, and has missed nothing
-            self.send_document(session, client, is_resync=was_attached)
+            self.send_document(session, client, is_resync=client.has_replica and message.session is None)
             session.flow.attach(self.peer(client), session.revision)
 
     def _is_on_its_way(self, known: int | None, current: int, *, asked_before: bool) -> bool:
@@ -235,22 +268,30 @@ class Pages:
                 self.wire.refused(client.id, *client.refusal)
             else:
                 # of no revision: it acknowledges the change, and the page asks for what it has missed
-                self.wire.patch(Patch(0, [], {}, origin=client.id, seq=client.seq), session.id, [])
+                self.wire.patch(Patch(session.id, 0, [], {}, origin=client.id, seq=client.seq), [])
                 self.wire.sync(session.id, session.revision)
             return
         if patch.seq > client.seq + 1 and client.session == session.id:
             log.debug("patch %d of a page came before patch %d, which it sends again", patch.seq, client.seq + 1)
             return
-        client.seq = patch.seq
-        client.session = patch.session
+
+        def taken() -> None:
+            client.seq = patch.seq
+            client.session = patch.session
+
         if patch.session != session.id:
+            taken()
             self.send_document(session, client)  # it was made for a document that update() replaced
             return
         try:
-            session.apply(patch, raw_buffers)
-        except ProtocolError as error:
-            client.refusal = (patch.seq, str(error))
-            self.wire.refused(client.id, patch.seq, str(error))
+            session.apply(patch, raw_buffers, taken)
+        except Exception as error:
+            if client.seq == patch.seq:
+                raise  # it is applied, and something else has failed
+            reason = str(error) if isinstance(error, ProtocolError) else error_line(error)
+            client.refusal = (patch.seq, reason)
+            taken()
+            self.wire.refused(client.id, patch.seq, reason)
             session.report_error(error, show=False)
 
     def refuse_malformed(self, content: object, error: ProtocolError) -> None:

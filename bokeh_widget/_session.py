@@ -20,9 +20,10 @@ from . import _bundles
 from ._callbacks import SessionCallbacks, restore_curdoc
 from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._flow import Connection, Flow, Patch, source_of
+from ._heartbeat import Heartbeat
 from ._protocol import Buffer, ClientPatch, DocumentState
 from ._stats import RateMeter
-from ._upstream import lock_column_data
+from ._upstream import lock_column_data, lock_models
 from .errors import InputTypeError, SessionClosedError
 
 if TYPE_CHECKING:
@@ -72,8 +73,10 @@ class Session:
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
-        self.flow: Final = Flow(document, lambda: list(self._connections), self.report_error, _weak_pump(self))
-        lock_column_data(_lock_of)
+        self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
+        self.heartbeat: Final = Heartbeat(self, loop)
+        lock_column_data(session_of)
+        lock_models(session_of)
         document.callbacks.on_change_dispatch_to(self)
         _sessions[id(document)] = self
         self._callbacks = SessionCallbacks(self, loop)
@@ -140,6 +143,19 @@ class Session:
             self._connections.discard(connection)
             self.close_if_unused(empty_document=True)
 
+    @property
+    def has_clients(self) -> bool:
+        """Whether a page shows the document by now."""
+        return any(connection.has_clients for connection in list(self._connections))
+
+    def beat(self) -> None:
+        """Ask pages that are silent where they are, and give up those that do not answer."""
+        for connection in list(self._connections):
+            try:
+                connection.beat(self.id)
+            except Exception as error:  # noqa: BLE001  # the others are asked all the same
+                self.report_error(error)
+
     def close_if_unused(self, *, empty_document: bool = False) -> None:
         """Close the session if nothing is connected any more.
 
@@ -171,6 +187,7 @@ class Session:
                 return
             self._document = None
             self.flow.close()
+            self.heartbeat.close()
             self._callbacks.close()
             connections = list(self._connections)
             self._connections.clear()
@@ -221,6 +238,13 @@ class Session:
         """Send all changes that are made inside as one patch."""
         with self.lock:
             self._require_open()
+            with self.holding():
+                yield
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Send no changes before the end of the block, as :meth:`batch`; of a closed session, too, which sends none."""
+        with self.lock:
             self.flow.hold()
             try:
                 yield
@@ -234,7 +258,9 @@ class Session:
 
     # --- changes made in a page ------------------------------------------------------------
 
-    def apply(self, patch: ClientPatch, raw_buffers: dict[str, Buffer]) -> None:
+    def apply(
+        self, patch: ClientPatch, raw_buffers: dict[str, Buffer], on_taken: Callable[[], object] = lambda: None
+    ) -> None:
         """Apply what a client changed, run the callbacks, and tell all clients.
 
         Parameters
@@ -243,6 +269,9 @@ class Session:
             Validated in form; it is validated against the document here.
         raw_buffers : dict of str to bytes
             Its buffers, to be passed on to the other clients.
+        on_taken : callable, optional
+            Called when the patch counts as taken: nothing of it was applied before, and from there on each of its
+            events is, and is acknowledged, whatever is raised.
 
         Raises
         ------
@@ -254,26 +283,26 @@ class Session:
             decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
             if decoded.stale:
                 log.info("%d events of models that were removed meanwhile came too late", decoded.stale)
-            self.flow.flush()  # what Python changed before goes first
-            conflicts = [
-                source
-                for event in decoded.events
-                if (source := source_of(event)) is not None
-                and self.flow.note_page_change(source, patch.revision, patch.client)
-            ]
-            self.flow.revision += 1
-            self.flow.patches_received += 1
+            sources = [source for event in decoded.events if (source := source_of(event)) is not None]
             bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
-            revision = self.flow.revision
-            # after the callbacks: the page then sends its next change when there is time for it
-            self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
+            self.flow.flush()  # what Python changed before goes first
+            conflicts = []
             try:
+                on_taken()
+                conflicts = [s for s in sources if self.flow.note_page_change(s, patch.revision, patch.client)]
+                self.flow.revision += 1
+                self.flow.patches_received += 1
+                revision = self.flow.revision
+                # after the callbacks: the page then sends its next change when there is time for it
+                self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
                 invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
             except BaseException as error:  # an interrupt of the user
                 restore_curdoc(error)
+                self.flow.hold_back(self.flow.leave_gap)  # whether it came before or after a value was set nobody knows
                 raise
-            for source in conflicts:
-                self.flow.put_whole(source)
+            finally:
+                for source in conflicts:
+                    self.flow.put_whole(source)
 
     def _pass_on(
         self, patch: ClientPatch, revision: int, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]
@@ -284,6 +313,7 @@ class Session:
                 self.flow.send_to(
                     connection,
                     Patch(
+                        self.id,
                         revision,
                         patch.events if others else [],
                         raw_buffers if others else {},
@@ -292,18 +322,26 @@ class Session:
                         seq=patch.seq,
                     ),
                 )
-        self.flow.sent_for(patch.client, Patch(revision, patch.events, raw_buffers))
+        self.flow.sent_for(patch.client, Patch(self.id, revision, patch.events, raw_buffers))
 
     def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
         # Bokeh walks over all models at the end of a freeze: worth it only where models come or go
         changes_models = decoded.created or any(event["kind"].startswith("Root") for event in decoded.events)
+        interrupt: BaseException | None = None
         with document.models.freeze() if changes_models else contextlib.nullcontext():
             for event in decoded.events:
                 try:
                     apply_event(document, event, setter=_FROM_PAGE)
                 except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
                     self.report_error(error)
+                except BaseException as error:  # noqa: BLE001  # an interrupt is meant for the callback that runs
+                    if interrupt is None:
+                        interrupt = error
+                    else:
+                        restore_curdoc(error)
         document.models.flush_synced(lambda model: model not in decoded.created)
+        if interrupt is not None:
+            raise interrupt
 
     # --- errors ----------------------------------------------------------------------------
 
@@ -366,11 +404,6 @@ def _weak_pump(session: Session) -> Callable[[], None]:
     return pump
 
 
-def _lock_of(document: Document) -> threading.RLock | None:
-    session = session_of(document)
-    return None if session is None else session.lock
-
-
 def checked_error_callbacks(callbacks: Iterable[object]) -> list[ErrorCallback]:
     """Check what is given to ``on_error``.
 
@@ -420,6 +453,7 @@ def cell_begins() -> None:
     """Tell every session that a cell runs, and perhaps nothing of what pages say is read."""
     for session in all_sessions():
         session.flow.block()  # without the lock: a callback may hold it for long
+        session.heartbeat.disturb()
 
 
 def cell_ends() -> None:

@@ -87,7 +87,8 @@ class WidgetStats:
     changes_coalesced : int
         Changes that others have taken in, so that they were not sent by themselves.
     resyncs : int
-        How often a page was sent the whole document again, since it had missed something.
+        How often a page that showed the document was sent the whole of it because it had missed something, and asked.
+        ``resyncs`` of the page's own registry counts the same, but for what was lost on its way.
     reminders_sent : int
         How often a page that did not answer was asked where it is.
     callbacks_per_s : float

@@ -37,6 +37,7 @@ class Alarm:
     def cancel(self) -> None:
         """Do not call."""
         self.due_s = None
+        self.waker.forget(self)
 
 
 class Waker:
@@ -63,6 +64,12 @@ class Waker:
                 self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
                 self._thread.start()
             elif self._heap[0][2] is alarm:
+                self._condition.notify()
+
+    def forget(self, alarm: Alarm) -> None:
+        """Wait no more for an alarm that was cancelled: the thread may end."""
+        with self._condition:
+            if self._heap and self._heap[0][2] is alarm:
                 self._condition.notify()
 
     def _run(self) -> None:

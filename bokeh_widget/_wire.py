@@ -55,15 +55,13 @@ class Wire:
         """Tell whether a document can be sent as one frame."""
         return total_bytes(list(state["buffers"].values())) + len(state["json"]) <= self.frame_limit_bytes
 
-    def patch(self, patch: Patch, session_id: str, requires: list[str]) -> None:
+    def patch(self, patch: Patch, requires: list[str]) -> None:
         """Send one revision to every client.
 
         Parameters
         ----------
         patch : Patch
             The revision, encoded. Without events it is the acknowledgement for its origin.
-        session_id : str
-            Whose revision it is.
         requires : list of str
             Bundles to load before.
         """
@@ -76,7 +74,7 @@ class Wire:
             buffers[packed] = serialize_json(patch.events).encode()
         content = PatchMessage(
             kind="patch",
-            session=session_id,
+            session=patch.session,
             revision=patch.revision,
             origin=patch.origin,
             seq=patch.seq,

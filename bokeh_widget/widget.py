@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import itertools
 import logging
@@ -40,7 +41,7 @@ from ._wire import Wire
 from .errors import InputTypeError, InputValueError, ProtocolError, SessionClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from bokeh.document import Document
@@ -270,27 +271,36 @@ class BokehWidget(CollectableDOMWidget):
         InputTypeError, InputValueError, CustomModelError
             As for the constructor; what is shown stays as it was.
         """
-        old = self.session
+        _ = self.session  # raises
         content = resolve_content(obj)
         if self._theme is not None:
             content.document.theme = self._theme
+        # other threads go on meanwhile; one lock at a time, since a callback of one document may change the other
         new = self._open_session(content)
         try:
             state, bundles = new.encode_state()
+            with self._hold_session() as old:
+                _ = self.session  # raises
+                self._session = new
+                if new is not old:
+                    self._pages.leave(old)
+                    self._leave.detach()
+                    self._leave_when_collected()
+                    old.disconnect(self)
         except BaseException:
-            if new is not old:
+            if self._session is not new:
                 new.disconnect(self)
             raise
-        self._session = new
-        self.set_trait("_root_ids", content.root_ids)
-        if new is not old:
-            self._leave.detach()
-            self._leave_when_collected()
-            old.disconnect(self)
-        self._pages.move(old, new, state["revision"])
-        if self.is_shown:
-            self._bokehjs.provide(bundles)
-            self._pages.broadcast(state)
+        with new.lock:
+            if self._session is not new:
+                return  # updated once more
+            if new.revision != state["revision"]:
+                state, bundles = new.encode_state()
+            self.set_trait("_root_ids", content.root_ids)
+            self._pages.enter(new, state["revision"])
+            if self.is_shown:
+                self._bokehjs.provide(bundles)
+                self._pages.broadcast(state)
 
     def on_error(self, *callbacks: ErrorCallback) -> None:
         """Call ``callback(exception)`` for each error of a callback or of a page.
@@ -329,8 +339,9 @@ class BokehWidget(CollectableDOMWidget):
             self._cancel_unpin = None
         cells.unpin(self)
         self._due.cancel()
-        with self._session.lock:
-            self._pages.leave(self._session)
+        with self._hold_session() as session:
+            self._pages.leave(session)
+            self._pages.clients.clear()
         self._leave.detach()
         _widgets.discard(self)
         try:
@@ -407,7 +418,8 @@ class BokehWidget(CollectableDOMWidget):
         patch : Patch
             The revision, encoded.
         """
-        self._pages.send_patch(self._session, patch)
+        if patch.session == self._session.id:  # else it is of a document that update() brings, or has replaced
+            self._pages.send_patch(patch)
 
     def send_sync(self, revision: int) -> None:
         """Ask every client where it is.
@@ -418,6 +430,18 @@ class BokehWidget(CollectableDOMWidget):
             Where the document is.
         """
         self._pages.wire.sync(self._session.id, revision)
+
+    def beat(self, session_id: str) -> None:
+        """Ask pages that are silent where they are, and give up those that do not answer.
+
+        Parameters
+        ----------
+        session_id : str
+            Whose beat it is.
+        """
+        if session_id == self._session.id:
+            self._pages.beat(self._session)
+            self._update_state()
 
     def send_error(self, text: str) -> None:
         """Show an error under the plot.
@@ -438,9 +462,9 @@ class BokehWidget(CollectableDOMWidget):
         """Send the document that was too large to come with the comm, once something displays the widget."""
         if not self._pages.is_due:
             return
-        with self._session.lock:
+        with self._hold_session() as session:
             if self._pages.is_due and self._is_displayed and not self.closed:
-                self._pages.send_document(self._session, None)
+                self._pages.send_document(session, None)
 
     # --- from the pages --------------------------------------------------------------------
 
@@ -448,15 +472,15 @@ class BokehWidget(CollectableDOMWidget):
         super()._handle_custom_msg(content, buffers)
         if self.closed:
             return
-        try:
-            message = parse_client_message(content, buffers)
-        except ProtocolError as error:
-            self._session.report_error(error)
-            self._pages.refuse_malformed(content, error)
-            return
-        with self._session.lock:
+        with self._hold_session() as session:
+            try:
+                message = parse_client_message(content, buffers)
+            except ProtocolError as error:
+                session.report_error(error)
+                self._pages.refuse_malformed(content, error)
+                return
             was_shown = self.has_clients
-            self._pages.take(self._session, message, buffers)
+            self._pages.take(session, message, buffers)
             self._update_state()
         if self.has_clients:
             if self._cancel_unpin is not None:
@@ -464,6 +488,16 @@ class BokehWidget(CollectableDOMWidget):
                 self._cancel_unpin = None
         elif was_shown and not isinstance(message, ClientGone):
             self._unpin_later()  # the page lives, and shows it no more
+
+    @contextlib.contextmanager
+    def _hold_session(self) -> Iterator[Session]:
+        """Hold the lock of the session; ``update()`` may bring another one while it is awaited."""
+        while True:
+            session = self._session
+            with session.lock:
+                if session is self._session:
+                    yield session
+                    return
 
     def _unpin_later(self) -> None:
         if self._cancel_unpin is None:

@@ -28,7 +28,7 @@ export interface ReplicaInfo {
   readonly in_flight: number;
   /** Number of the last of them. */
   readonly seq: number;
-  /** How many documents took the place of one that was shown. */
+  /** How many documents took the place of one that was shown because this client had missed something, and asked. */
   readonly resyncs: number;
   readonly document: unknown;
   readonly views: readonly unknown[];

@@ -16,7 +16,6 @@ import {
   events_of,
   type KernelMessage,
   type PatchMessage,
-  type SyncMessage,
   state_of_document,
 } from "./protocol";
 import { random_id } from "./random";
@@ -44,6 +43,8 @@ interface Incoming {
   readonly seq: number | null;
   /** The kernel does not know yet that it came. */
   readonly is_news: boolean;
+  /** It was asked for, by this client alone. */
+  readonly is_answer: boolean;
 }
 
 /** Patches that wait for a replica; more than that, and a fresh document costs less. */
@@ -179,7 +180,7 @@ export class Client {
     if (this.#is_shown) {
       const state = this.#host.take_state();
       if (state !== null) {
-        this.#enqueue_document({ state, seq: null, is_news: true });
+        this.#enqueue_document({ state, seq: null, is_news: true, is_answer: false });
       }
     }
   }
@@ -188,6 +189,7 @@ export class Client {
     if (!this.#connected) {
       return;
     }
+    this.#presence.heard();
     switch (message.kind) {
       case "notice":
         this.#places.say(message.level, message.text);
@@ -242,7 +244,7 @@ export class Client {
     const { message, buffers } = arrival;
     if (message.kind == "document" && !this.#is_shown) {
       // it was too large to come with the model's state
-      this.#incoming = { state: state_of_document(message, buffers), seq: null, is_news: true };
+      this.#incoming = { state: state_of_document(message, buffers), seq: null, is_news: true, is_answer: false };
       return;
     }
     this.#waiting.push(arrival);
@@ -269,7 +271,7 @@ export class Client {
   #host_has_state(): boolean {
     if (this.#incoming === null) {
       const state = this.#host.take_state();
-      this.#incoming = state === null ? null : { state, seq: null, is_news: false };
+      this.#incoming = state === null ? null : { state, seq: null, is_news: false, is_answer: false };
     }
     return this.#incoming !== null;
   }
@@ -334,6 +336,7 @@ export class Client {
   }
 
   async #run(): Promise<void> {
+    let building: Incoming | null = null;
     try {
       while (this.#has_work()) {
         if (this.#places.has_leaving) {
@@ -341,9 +344,10 @@ export class Client {
         } else if (!this.#is_shown) {
           this.#dispose_replica();
         } else if (this.#incoming !== null) {
-          const incoming = this.#incoming;
+          building = this.#incoming;
           this.#incoming = null;
-          await this.#build(incoming);
+          await this.#build(building);
+          building = null;
         } else if (this.#waiting.length > 0) {
           const next = this.#waiting[0] as Arrival;
           const requires = "requires" in next.message ? next.message.requires : [];
@@ -360,6 +364,9 @@ export class Client {
       }
     } catch (error) {
       // no second try by itself: it would fail in the same way, for ever
+      if (building !== null) {
+        this.#presence.cannot_show(building.state);
+      }
       this.#waiting = [];
       this.#incoming = null;
       this.#attached = this.#replica !== null; // without one, the next place asks for the document
@@ -379,7 +386,8 @@ export class Client {
     return bokeh;
   }
 
-  async #build({ state, seq, is_news }: Incoming): Promise<void> {
+  async #build(incoming: Incoming): Promise<void> {
+    const { state, seq, is_news } = incoming;
     const bokeh = await this.#load(state.requires);
     if (!this.#is_shown) {
       return;
@@ -405,7 +413,7 @@ export class Client {
     // from here on without a pause, until the user sees the new one
     this.#uplink.flush();
     this.#uplink.replay(next, replayed);
-    this.#adopt(next, seq);
+    this.#adopt(next, incoming);
     this.#places.reveal(hidden);
     await this.#places.release();
     if (old !== null) {
@@ -423,11 +431,12 @@ export class Client {
   }
 
   /** From here on this is the replica, which contains the own changes up to a number. */
-  #adopt(replica: Replica, seq: number | null): void {
+  #adopt(replica: Replica, { seq, is_answer }: Incoming): void {
     const old = this.#replica;
-    if (old !== null) {
+    if (old !== null && is_answer) {
       this.#resyncs += 1;
     }
+    this.#presence.cannot_show(null);
     if (seq === null || old?.session != replica.session) {
       this.#uplink.pending.clear();
       this.#replaced_seq = this.#uplink.seq;
@@ -468,27 +477,18 @@ export class Client {
             state: state_of_document(message, buffers),
             seq: message.client === null ? null : message.seq,
             is_news: true,
+            is_answer: message.client !== null && this.#presence.request.is_open,
           },
           // Python's update() speaks to every client; it may have chosen other roots of this document
           message.client === null,
         );
         return;
       case "sync":
-        this.#answer_sync(message);
+        this.#presence.answer(message);
         return;
       case "patch":
         this.#receive_patch(message, buffers);
         return;
-    }
-  }
-
-  #answer_sync({ session, revision }: SyncMessage): void {
-    const replica = this.#replica;
-    if (replica !== null && replica.session == session && replica.revision >= revision) {
-      this.#presence.acknowledge_later();
-    } else {
-      // the kernel took what is missing here to be on its way, and everything before this message has come
-      this.#presence.request.again();
     }
   }
 

@@ -11,6 +11,8 @@ export interface OutboxOptions {
   readonly expiry_ms: number;
   /** While no acknowledgement can be read, a frame counts as on its way for so long. */
   readonly refill_ms: number;
+  /** A peer that has not acknowledged a frame for so long is reminded; by default when it is not waited for any more. */
+  readonly remind_ms?: number;
 }
 
 interface Frame {
@@ -34,8 +36,6 @@ interface Peer {
 interface Reminder {
   readonly next_ms: number;
   readonly interval_ms: number;
-  /** The newest frame that was on its way then. */
-  readonly number: number;
 }
 
 /** Of the frames on their way the oldest and so many of the newest are known. */
@@ -90,9 +90,7 @@ export class Outbox {
     state.acknowledged = number;
     state.reads = true;
     state.in_flight = state.in_flight.filter((frame) => frame.number > number);
-    if (state.reminder !== null && number >= state.reminder.number) {
-      state.reminder = null;
-    }
+    state.reminder = null;
   }
 
   /** @param weight what part of the window it takes; more follows while less than 1 is on its way. */
@@ -154,9 +152,8 @@ export class Outbox {
     for (const [name, peer] of this.#peers) {
       const due_ms = this.#due_ms(peer);
       if (due_ms !== null && due_ms <= now_ms) {
-        const interval_ms = Math.min((peer.reminder?.interval_ms ?? this.#options.expiry_ms) * 2, MAX_REMINDER_MS);
-        const { number } = peer.in_flight.at(-1) as Frame;
-        peer.reminder = { next_ms: now_ms + interval_ms, interval_ms, number };
+        const interval_ms = Math.min((peer.reminder?.interval_ms ?? this.#remind_ms) * 2, MAX_REMINDER_MS);
+        peer.reminder = { next_ms: now_ms + interval_ms, interval_ms };
         found.push(name);
       }
     }
@@ -174,7 +171,11 @@ export class Outbox {
     if (oldest === undefined) {
       return null;
     }
-    return Math.max(oldest.at_ms + this.#options.expiry_ms, peer.reminder?.next_ms ?? 0);
+    return Math.max(oldest.at_ms + this.#remind_ms, peer.reminder?.next_ms ?? 0);
+  }
+
+  get #remind_ms(): number {
+    return this.#options.remind_ms ?? this.#options.expiry_ms;
   }
 
   #lags({ in_flight }: Peer, now_ms: number): boolean {

@@ -26,6 +26,13 @@ export interface PresenceOptions {
 const GONE_EVERY_MS = 1000;
 
 /**
+ * A page that the kernel does not hear counts as gone after 25 s, and is sent nothing from then on. So one that hears
+ * nothing for longer says that it is there: the line may have been cut for a while, or the computer asleep.
+ */
+const QUIET_MS = 30_000;
+const MAX_QUIET_MS = 300_000;
+
+/**
  * An acknowledgement costs the kernel two status messages and JupyterLab two repaints of its
  * toolbar: while patches are small, one speaks for several of them.
  */
@@ -49,6 +56,10 @@ export class Presence {
   #last_cost_ms = 0;
   #measuring: ReturnType<typeof setTimeout> | undefined;
   #acknowledged_ms = Number.NEGATIVE_INFINITY;
+  #failed: Position | null = null;
+  #heard_ms = Number.NEGATIVE_INFINITY;
+  #quiet_ms = QUIET_MS;
+  #quiet_timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -123,13 +134,68 @@ export class Presence {
       this.#is_frame_awaited = false;
       this.#unacknowledged = 0;
       this.#acknowledged_ms = performance.now();
-      const position = this.#options.position();
-      if (position !== null) {
-        const { session, revision } = position;
-        this.#send({ kind: "ack", session, revision, cost_ms: Math.round(this.#cost_ms ?? this.#last_cost_ms) });
+      if (this.#options.position() !== null) {
+        this.here();
       }
       this.#cost_ms = null;
     });
+  }
+
+  /** The kernel asks where the page is, or took what is missing here to be on its way. */
+  answer({ session, revision }: Position): void {
+    const position = this.#options.position();
+    const failed = this.#failed;
+    if (position?.session == session && position.revision >= revision) {
+      this.acknowledge_later();
+    } else if (failed?.session == session && (position === null || failed.revision >= revision)) {
+      this.here(); // another try would end in the same way
+    } else {
+      this.request.again(); // everything before this message has come
+    }
+  }
+
+  /** A document could not be shown; null if one could. */
+  cannot_show(document: Position | null): void {
+    this.#failed = document;
+  }
+
+  /** Says that the page is there, and what it shows if that is known. */
+  here(): void {
+    const position = this.#options.position();
+    const [view] = this.#options.views();
+    if (position !== null) {
+      const { session, revision } = position;
+      this.#send({ kind: "ack", session, revision, cost_ms: Math.round(this.#cost_ms ?? this.#last_cost_ms) });
+    } else if (view !== undefined) {
+      this.hi(view);
+    }
+  }
+
+  /** The kernel has said something: while it does not for long, it is told that the page is there. */
+  heard(): void {
+    this.#heard_ms = performance.now();
+    if (this.#quiet_timer === undefined || this.#quiet_ms > QUIET_MS) {
+      clearTimeout(this.#quiet_timer);
+      this.#quiet_timer = undefined;
+      this.#quiet_ms = QUIET_MS;
+      if (this.#options.views().length > 0) {
+        this.#listen(QUIET_MS);
+      }
+    }
+  }
+
+  #listen(wait_ms: number): void {
+    this.#quiet_timer = setTimeout(() => {
+      const left_ms = this.#heard_ms + this.#quiet_ms - performance.now();
+      if (left_ms > 0) {
+        this.#listen(left_ms);
+        return;
+      }
+      this.#heard_ms = performance.now();
+      this.#quiet_ms = Math.min(2 * this.#quiet_ms, MAX_QUIET_MS);
+      this.#listen(this.#quiet_ms);
+      this.here();
+    }, wait_ms);
   }
 
   /** Nothing is asked and nothing is said by itself from here on. */
@@ -137,6 +203,8 @@ export class Presence {
     this.request.stop();
     clearTimeout(this.#measuring);
     this.#measuring = undefined;
+    clearTimeout(this.#quiet_timer);
+    this.#quiet_timer = undefined;
     this.#cancel_ack?.();
     this.#cancel_ack = null;
     this.#is_frame_awaited = false;

@@ -14,15 +14,24 @@ interface Frame {
 
 const KERNEL = "kernel";
 
-/** How long a kernel may take for its callbacks before the next frame is sent all the same. */
-const EXPIRY_MS = 3000;
+/**
+ * A kernel may take as long as it likes for its callbacks: what is changed meanwhile waits in the replica, where it is
+ * joined. A frame that is not acknowledged for so long is sent again, since it may be lost.
+ */
+const AGAIN_MS = 3000;
+const OUTBOX = {
+  window: 1,
+  expiry_ms: Number.POSITIVE_INFINITY,
+  refill_ms: Number.POSITIVE_INFINITY,
+  remind_ms: AGAIN_MS,
+} as const;
 
 export class Uplink {
   readonly pending = new PendingChanges();
 
   readonly #client: string;
   readonly #send: (message: ChangesMessage, buffers: ArrayBuffer[]) => void;
-  readonly #outbox = new Outbox({ window: 1, expiry_ms: EXPIRY_MS, refill_ms: EXPIRY_MS });
+  readonly #outbox = new Outbox(OUTBOX);
   #replica: Replica | null = null;
   /** Oldest first: those that Python may not have, and those whose acknowledgement is not applied yet. */
   #frames: Frame[] = [];
@@ -63,7 +72,7 @@ export class Uplink {
     this.pump();
   }
 
-  /** Sends what is due and what waits, if it may be sent, and looks again when that may have changed. */
+  /** Sends what is due again and what waits, if it may be sent, and looks again when the next is due. */
   readonly pump = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -71,18 +80,15 @@ export class Uplink {
     if (replica === null) {
       return;
     }
-    if (this.#outbox.overdue(performance.now()).length > 0) {
-      for (const { message, buffers } of this.#unacknowledged()) {
-        this.#send(message, [...buffers.values()]);
-      }
+    const [oldest] = this.#unacknowledged();
+    if (oldest !== undefined && this.#outbox.overdue(performance.now()).length > 0) {
+      this.#send(oldest.message, [...oldest.buffers.values()]); // without it the kernel takes none of the others
     }
     if (replica.waiting > 0 && this.#outbox.is_ready(performance.now())) {
       this.#send_changes(replica);
     }
-    const now = performance.now();
-    const waits = replica.waiting > 0 ? (this.#outbox.wait_ms(now) ?? 0) : Number.POSITIVE_INFINITY;
-    const wait_ms = Math.min(waits, this.#outbox.reminder_ms(now) ?? Number.POSITIVE_INFINITY);
-    if (Number.isFinite(wait_ms)) {
+    const wait_ms = this.#outbox.reminder_ms(performance.now());
+    if (wait_ms !== null) {
       this.#timer = setTimeout(this.pump, wait_ms);
     }
   };

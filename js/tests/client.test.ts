@@ -1,74 +1,28 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { page_registry, type ReplicaInfo } from "../src/bokehjs";
 import { Client } from "../src/client";
-import { type DocumentMessage, type PatchMessage, PROTOCOL_VERSION } from "../src/protocol";
-import type { BokehRoot } from "../src/upstream";
-import { described_state, load } from "./golden";
-import { BUNDLES, bokehjs, FakeHost, FakePlace, lists_only, required, until } from "./page";
-
-let bokeh: BokehRoot;
-let host: FakeHost;
-let client: Client;
-let place: FakePlace;
+import { type DocumentMessage, PROTOCOL_VERSION } from "../src/protocol";
+import {
+  asked,
+  at_revision,
+  bokeh,
+  client,
+  host,
+  patch,
+  place,
+  send_document,
+  shown,
+  slider,
+  use_bokehjs,
+} from "./client_page";
+import { described_state } from "./golden";
+import { BUNDLES, FakePlace, lists_only, required, until } from "./page";
 
 const replica = (): ReplicaInfo | undefined => page_registry().replicas()[0];
-const slider = (): number => {
-  const document = required(bokeh.documents[0]);
-  return (required(document.get_model_by_id("slider")) as unknown as { value: number }).value;
-};
 
-/** Python sets the slider. */
-function patch(revision: number, value: number, fields: Partial<PatchMessage> = {}): PatchMessage {
-  return {
-    kind: "patch",
-    session: "session-1",
-    revision,
-    origin: null,
-    seq: null,
-    events: [{ kind: "ModelChanged", model: { id: "slider" }, attr: "value", new: value }],
-    buffers: [],
-    requires: [],
-    packed: null,
-    transfer: null,
-    ...fields,
-  };
-}
-
-/** Python sends the whole document, in which the slider is at 8. */
-function send_document(revision: number, fields: Partial<DocumentMessage> = {}): void {
-  const { content, buffers } = load("kernel_document");
-  const message = { ...(content as unknown as DocumentMessage), client: null, revision, ...fields };
-  const json = fields.json ?? message.json.replace('"value":1', '"value":8');
-  client.handle({ ...message, json }, Object.values(buffers));
-}
-
-/** Shows the document in a place, and forgets what was said until all of it was built. */
-async function shown(): Promise<string> {
-  const id = client.add_place(place);
-  await until(() => expect(host.of_kind("patch").length).toBe(1)); // document_ready
-  client.handle(patch(0, 0, { origin: client.id, seq: 1, events: null }), []);
-  host.sent.length = 0;
-  return id;
-}
-
-const at_revision = (revision: number) => until(() => expect(replica()?.revision).toBe(revision));
-const asked = () => host.of_kind("attach").map(({ session, revision }) => [session, revision]);
-
-beforeEach(async () => {
-  vi.spyOn(console, "error").mockImplementation(() => undefined);
-  bokeh = await bokehjs();
-  host = new FakeHost(described_state());
-  client = new Client(host);
-  place = new FakePlace();
-});
-
-afterEach(async () => {
-  await client.dispose();
-  place.element.remove();
-  expect(lists_only(bokeh)).toBe(true);
-  expect(page_registry().replicas()).toEqual([]);
-  vi.restoreAllMocks();
-});
+/** Python sends the whole document to every client. */
+const broadcast = (revision: number, fields: Partial<DocumentMessage> = {}): void =>
+  send_document(revision, { client: null, ...fields });
 
 describe("places", () => {
   test("the first one attaches with what the state carried, and is built", async () => {
@@ -101,7 +55,7 @@ describe("places", () => {
   });
 
   test("all of one client share a document", async () => {
-    const first = await shown();
+    const first = await shown(0);
     const other = new FakePlace();
     const second = client.add_place(other);
     await until(() => expect(other.busy).toBe(false));
@@ -122,15 +76,15 @@ describe("places", () => {
   });
 
   test("a client that was hidden asks for the document when it is shown again", async () => {
-    await client.remove_place(await shown());
+    await client.remove_place(await shown(0));
     expect(replica()).toBeUndefined();
     client.handle(patch(1, 5), []);
     host.sent.length = 0;
     client.add_place(place);
     expect(asked()).toEqual([[null, null]]);
-    send_document(1);
+    broadcast(1);
     await at_revision(1);
-    expect(slider()).toBe(8);
+    expect(slider().value).toBe(8);
   });
 
   test("show only the roots that the host names", async () => {
@@ -180,7 +134,7 @@ describe("places", () => {
   test("say bye when their page unloads, if there are any", async () => {
     client.leave_page();
     expect(host.sent).toEqual([]);
-    await shown();
+    await shown(0);
     client.leave_page();
     expect(host.sent.map(({ message }) => message)).toEqual([{ kind: "bye", client: client.id, tick: 3 }]);
   });
@@ -188,7 +142,7 @@ describe("places", () => {
   test("say hi again when their page comes back, and ask for the document", async () => {
     client.return_to_page();
     expect(host.sent).toEqual([]);
-    const id = await shown();
+    const id = await shown(0);
     const other = client.add_place(new FakePlace());
     client.handle(patch(2, 5), []); // with a gap: the answer to this request is lost
     host.sent.length = 0;
@@ -202,8 +156,8 @@ describe("places", () => {
       { kind: "attach", session: null, revision: null, seq: 1, views, tick: 7 },
     ]);
     // of the revision that is shown: what the page changed while it was away is not in Python
-    send_document(0, { client: client.id });
-    await until(() => expect(slider()).toBe(8));
+    broadcast(0, { client: client.id });
+    await until(() => expect(slider().value).toBe(8));
   });
 });
 
@@ -212,33 +166,33 @@ describe("documents", () => {
     host.state = null;
     client.add_place(place);
     expect(asked()).toEqual([[null, null]]);
-    send_document(4, { client: client.id });
+    broadcast(4, { client: client.id });
     await at_revision(4);
-    expect(slider()).toBe(8);
+    expect(slider().value).toBe(8);
   });
 
   test("for another client are left to it", async () => {
-    await shown();
-    send_document(4, { client: "somebody" });
+    await shown(0);
+    broadcast(4, { client: "somebody" });
     client.handle(patch(1, 5), []);
     await at_revision(1);
-    expect(slider()).toBe(5);
+    expect(slider().value).toBe(5);
   });
 
   test("of the revision that is shown change nothing", async () => {
-    await shown();
+    await shown(0);
     const before = replica()?.document;
-    send_document(0, { client: client.id });
+    broadcast(0, { client: client.id });
     client.handle(patch(1, 5), []);
     await at_revision(1);
     expect(replica()?.document === before).toBe(true);
   });
 
   test("for every client are built, though the revision is shown: update() chose other roots of it", async () => {
-    await shown();
+    await shown(0);
     const before = replica()?.document;
     host.ids = ["button"];
-    send_document(0);
+    broadcast(0);
     await until(() => expect(place.element.querySelectorAll(".bk-Slider").length).toBe(0));
     await until(() => expect(place.element.querySelectorAll(".bk-Button").length).toBe(1));
     expect(lists_only(bokeh, replica()?.document)).toBe(true);
@@ -246,18 +200,18 @@ describe("documents", () => {
   });
 
   test("of another session replace the one that is shown", async () => {
-    await shown();
-    send_document(0, { session: "session-2" });
-    await until(() => expect(slider()).toBe(8));
+    await shown(0);
+    broadcast(0, { session: "session-2" });
+    await until(() => expect(slider().value).toBe(8));
     client.handle(patch(1, 5), []); // of the first session: late
     client.handle(patch(1, 6, { session: "session-2" }), []);
     await at_revision(1);
-    expect(slider()).toBe(6);
+    expect(slider().value).toBe(6);
     expect(bokeh.documents.length).toBe(1);
   });
 
   test("that arrive with the model's state again are the newest", async () => {
-    await shown();
+    await shown(0);
     host.state = { ...described_state(), revision: 9 };
     client.state_arrived();
     await at_revision(9);
@@ -267,37 +221,37 @@ describe("documents", () => {
 
 describe("revisions", () => {
   test("follow one another", async () => {
-    await shown();
+    await shown(0);
     client.handle(patch(1, 5), []);
     client.handle(patch(2, 6), []);
     await at_revision(2);
-    expect(slider()).toBe(6);
+    expect(slider().value).toBe(6);
     expect(host.of_kind("patch")).toEqual([]); // nothing is sent back
   });
 
   test("that were seen are ignored", async () => {
-    await shown();
+    await shown(0);
     client.handle(patch(1, 5), []);
     client.handle(patch(1, 6), []);
     client.handle(patch(0, 7), []);
     client.handle(patch(2, 2, { session: "session-0" }), []);
     await at_revision(1);
-    expect(slider()).toBe(5);
+    expect(slider().value).toBe(5);
     expect(host.sent).toEqual([]);
   });
 
   test("with a gap are not applied: the document is asked for, once", async () => {
-    await shown();
+    await shown(0);
     client.handle(patch(2, 5), []);
     client.handle(patch(3, 6), []);
     client.handle({ kind: "refused", client: client.id, seq: 1, message: "late" }, []);
     await new Promise((resolve) => setTimeout(resolve)); // both have been looked at
     expect(asked()).toEqual([[null, null]]);
-    expect([slider(), replica()?.revision]).toEqual([1, 0]);
+    expect([slider().value, replica()?.revision]).toEqual([1, 0]);
 
-    send_document(3);
+    broadcast(3);
     await at_revision(3);
-    expect(slider()).toBe(8);
+    expect(slider().value).toBe(8);
     host.sent.length = 0;
     client.handle(patch(5, 6), []);
     await until(() => expect(asked()).toEqual([[null, null]]));
@@ -309,7 +263,7 @@ describe("revisions", () => {
     client.add_place(place);
     expect(asked()).toEqual([["session-1", 2]]);
     await at_revision(2);
-    expect(slider()).toBe(6);
+    expect(slider().value).toBe(6);
   });
 
   test("that come while the document is built are applied after", async () => {
@@ -317,7 +271,7 @@ describe("revisions", () => {
     client.handle(patch(1, 5), []);
     client.handle(patch(2, 6), []);
     await at_revision(2);
-    expect(slider()).toBe(6);
+    expect(slider().value).toBe(6);
   });
 
   test("of a model that nobody shows are not kept for ever", async () => {
@@ -326,7 +280,7 @@ describe("revisions", () => {
     }
     client.add_place(place);
     expect(asked()).toEqual([[null, null]]);
-    send_document(1001);
+    broadcast(1001);
     await at_revision(1001);
   });
 });
@@ -338,7 +292,7 @@ describe("changes of the page", () => {
   };
 
   test("carry the revision that they were made on, and count", async () => {
-    await shown();
+    await shown(0);
     move(3);
     await until(() => expect(host.of_kind("patch").length).toBe(1));
     client.handle(patch(1, 5, { origin: client.id, seq: 2, events: null }), []);
@@ -351,30 +305,30 @@ describe("changes of the page", () => {
   });
 
   test("are acknowledged: the revision rises, and nothing is applied again", async () => {
-    await shown();
+    await shown(0);
     move(3);
     client.handle(patch(1, 2, { origin: client.id, seq: 2 }), []);
     client.handle(patch(2, 2, { origin: client.id, seq: 2, events: null }), []);
     await at_revision(2);
-    expect(slider()).toBe(3);
+    expect(slider().value).toBe(3);
     expect(asked()).toEqual([]);
   });
 
   test("win over what Python sent before it got them, and over nothing that comes after", async () => {
-    await shown();
+    await shown(0);
     move(3);
     client.handle(patch(1, 5), []); // on its way when the page moved the slider
     await at_revision(1);
-    expect(slider()).toBe(3);
+    expect(slider().value).toBe(3);
     client.handle(patch(2, 3, { origin: client.id, seq: 2, events: null }), []);
     client.handle(patch(3, 7), []); // what a callback made of it
     await at_revision(3);
-    expect(slider()).toBe(7);
+    expect(slider().value).toBe(7);
     expect(host.of_kind("patch").map(({ seq }) => seq)).toEqual([2]);
   });
 
   test("keep no other property of the same patch from being applied", async () => {
-    await shown();
+    await shown(0);
     move(3);
     const events = [
       { kind: "ModelChanged", model: { id: "slider" }, attr: "value", new: 5 },
@@ -382,17 +336,17 @@ describe("changes of the page", () => {
     ];
     client.handle(patch(1, 5, { events }), []);
     await at_revision(1);
-    expect(slider()).toBe(3);
+    expect(slider().value).toBe(3);
     expect(required(required(bokeh.documents[0]).get_model_by_id("slider"))).toMatchObject({ title: "from Python" });
   });
 
   test("that a replaced document lacks are not lost: the document is asked for again", async () => {
-    await shown();
+    await shown(0);
     move(3); // number 2, on its way while the document below was encoded without it
     await until(() => expect(host.of_kind("patch").length).toBe(1));
-    send_document(4, { client: null });
+    broadcast(4, { client: null });
     await at_revision(4);
-    expect(slider()).toBe(8);
+    expect(slider().value).toBe(8);
     host.sent.length = 0;
     client.handle(patch(5, 3, { origin: client.id, seq: 2, events: null }), []);
     await until(() => expect(asked()).toEqual([[null, null]]));
@@ -400,32 +354,32 @@ describe("changes of the page", () => {
   });
 
   test("of another client are applied", async () => {
-    await shown();
+    await shown(0);
     client.handle(patch(1, 4, { origin: "somebody", seq: 7 }), []);
     await at_revision(1);
-    expect(slider()).toBe(4);
+    expect(slider().value).toBe(4);
   });
 
   test("of another client that came without events are asked for", async () => {
-    await shown();
+    await shown(0);
     client.handle(patch(1, 4, { origin: "somebody", seq: 7, events: null }), []);
     expect(asked()).toEqual([[null, null]]);
   });
 
   test("that are refused are said and taken back with the whole document", async () => {
-    await shown();
+    await shown(0);
     move(3);
     client.handle({ kind: "refused", client: client.id, seq: 2, message: "too fast" }, []);
     expect(place.notices).toEqual([{ level: "error", text: "too fast" }]);
     expect(asked()).toEqual([[null, null]]);
     // a refused change raises no revision: the document has the number of the one that is shown
-    send_document(0);
-    await until(() => expect(slider()).toBe(8));
+    broadcast(0);
+    await until(() => expect(slider().value).toBe(8));
     expect(bokeh.documents.length).toBe(1);
   });
 
   test("of another client that are refused do not matter here", async () => {
-    await shown();
+    await shown(0);
     client.handle({ kind: "refused", client: "somebody", seq: 2, message: "too fast" }, []);
     expect([place.notices, asked()]).toEqual([[], []]);
   });
@@ -433,7 +387,7 @@ describe("changes of the page", () => {
 
 describe("the end", () => {
   test("dispose frees everything and is silent", async () => {
-    await shown();
+    await shown(0);
     await client.dispose();
     expect(lists_only(bokeh)).toBe(true);
     expect(place.element.childElementCount).toBe(0);
@@ -460,7 +414,7 @@ describe("the end", () => {
   });
 
   test("a kernel that is gone is said where it was shown", async () => {
-    await shown();
+    await shown(0);
     await client.disconnect("the kernel is gone");
     expect(place.notices).toEqual([{ level: "warning", text: "the kernel is gone" }]);
     expect(lists_only(bokeh)).toBe(true);
@@ -471,7 +425,7 @@ describe("the end", () => {
 
 describe("what fails", () => {
   test("a notice of the kernel is shown in every place", async () => {
-    await shown();
+    await shown(0);
     const other = new FakePlace();
     client.add_place(other);
     client.handle({ kind: "notice", level: "warning", text: "careful" }, []);
@@ -480,7 +434,7 @@ describe("what fails", () => {
   });
 
   test("a patch is said in the cell and to the kernel, and the document is asked for", async () => {
-    await shown();
+    await shown(0);
     client.handle(patch(1, 5, { events: [{ kind: "Mystery" }] }), []);
     const [error] = host.of_kind("error");
     expect(error).toMatchObject({ client: client.id, context: "apply a patch" });
@@ -490,13 +444,13 @@ describe("what fails", () => {
       { level: "error", text: `bokeh_widget could not apply a patch: ${required(error).message}` },
     ]);
     expect(asked()).toEqual([[null, null]]);
-    send_document(1);
+    broadcast(1);
     await at_revision(1);
-    expect(slider()).toBe(8);
+    expect(slider().value).toBe(8);
   });
 
   test("a view that throws when it is removed is said, and the ones after it come and go", async () => {
-    await shown();
+    await shown(0);
     const fail_to_go = (): void => {
       for (const view of replica()?.views ?? []) {
         Object.assign(view as object, {
@@ -523,7 +477,7 @@ describe("what fails", () => {
   });
 
   test("a change that cannot be sent is said, and the others are sent", async () => {
-    await shown();
+    await shown(0);
     required(required(bokeh.documents[0]).get_model_by_id("slider")).setv({ tags: [() => 0], value: 3 });
     await until(() => expect(host.of_kind("patch").length).toBe(1));
     expect(host.of_kind("patch")[0]?.events).toMatchObject([{ attr: "value", new: 3 }]);
@@ -538,9 +492,9 @@ describe("what fails", () => {
     expect(host.of_kind("error")[0]).toMatchObject({ context: "show the document" });
     expect(place.busy).toBe(false);
     expect(lists_only(bokeh)).toBe(true);
-    send_document(1);
+    broadcast(1);
     await at_revision(1);
-    expect(slider()).toBe(8);
+    expect(slider().value).toBe(8);
   });
 
   test("BokehJS that did not come is said, and the next place tries again", async () => {
@@ -556,9 +510,9 @@ describe("what fails", () => {
     const other = new FakePlace();
     client.add_place(other);
     expect(asked()).toEqual([[null, null]]);
-    send_document(1);
+    broadcast(1);
     await at_revision(1);
     await until(() => expect(other.busy).toBe(false));
-    bokeh = await bokehjs();
+    await use_bokehjs();
   });
 });

@@ -1,91 +1,34 @@
 /** Flow control of a client, in the page and towards the kernel, with the real BokehJS. */
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { page_registry, type ReplicaInfo } from "../src/bokehjs";
-import { Client } from "../src/client";
-import type { ChunkMessage, DocumentMessage, PatchMessage } from "../src/protocol";
-import type { BokehRoot } from "../src/upstream";
-import { described_state, load } from "./golden";
-import { bokehjs, FakeHost, FakePlace, lists_only, required, until } from "./page";
+import { describe, expect, test, vi } from "vitest";
+import type { ChunkMessage, DocumentMessage } from "../src/protocol";
+import {
+  acknowledgement,
+  asked,
+  at_revision,
+  bokeh,
+  client,
+  document_message,
+  document_of_client,
+  host,
+  info,
+  move,
+  patch,
+  place,
+  send_document,
+  shown,
+  slider,
+} from "./client_page";
+import { FakePlace, lists_only, required, until } from "./page";
 
-let bokeh: BokehRoot;
-let host: FakeHost;
-let client: Client;
-let place: FakePlace;
-
-const info = (): ReplicaInfo => required(page_registry().replicas()[0]);
-const document_of_client = () => info().document as BokehRoot["documents"][number];
-const slider = () => required(document_of_client().get_model_by_id("slider")) as unknown as Slider;
 const counts = () => {
   const { waiting, in_flight, seq, resyncs } = info();
   return { waiting, in_flight, seq, resyncs };
 };
-const asked = () => host.of_kind("attach").map(({ session, revision }) => [session, revision]);
 const acks = () => host.of_kind("ack").map(({ revision }) => revision);
 const values = () =>
   host.of_kind("patch").map(({ events }) => (events as { new?: unknown }[]).map((event) => event.new));
 const frame = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 150)); // or what comes instead of it
-const at_revision = (revision: number) => until(() => expect(info().revision).toBe(revision));
-
-interface Slider {
-  value: number;
-  title: string;
-  setv(values: Record<string, unknown>): void;
-}
-
-async function move(value: number): Promise<void> {
-  slider().setv({ value });
-  await Promise.resolve();
-}
-
-/** Python sets the slider. */
-function patch(revision: number, value: number, fields: Partial<PatchMessage> = {}): PatchMessage {
-  return {
-    kind: "patch",
-    session: "session-1",
-    revision,
-    origin: null,
-    seq: null,
-    events: [{ kind: "ModelChanged", model: { id: "slider" }, attr: "value", new: value }],
-    buffers: [],
-    requires: [],
-    packed: null,
-    transfer: null,
-    ...fields,
-  };
-}
-
-const acknowledgement = (revision: number, seq: number): PatchMessage =>
-  patch(revision, 0, { origin: client.id, seq, events: null });
-
-/** The whole document, in which the slider is at 8. */
-function document_message(revision: number, fields: Partial<DocumentMessage> = {}) {
-  const { content, buffers } = load("kernel_document");
-  const message = { ...(content as unknown as DocumentMessage), client: client.id, revision, ...fields };
-  const json = fields.json ?? message.json.replace('"value":1', '"value":8');
-  return { message: { ...message, json }, buffers: Object.values(buffers) };
-}
-
-function send_document(revision: number, fields: Partial<DocumentMessage> = {}): void {
-  const { message, buffers } = document_message(revision, fields);
-  client.handle(message, buffers);
-}
-
-beforeEach(async () => {
-  vi.spyOn(console, "error").mockImplementation(() => undefined);
-  bokeh = await bokehjs();
-  host = new FakeHost(described_state());
-  client = new Client(host);
-  place = new FakePlace();
-});
-
-afterEach(async () => {
-  await client.dispose();
-  place.element.remove();
-  expect(lists_only(bokeh)).toBe(true);
-  expect(page_registry().replicas()).toEqual([]);
-  vi.restoreAllMocks();
-});
 
 /** The new document is there beside the old one, and nobody sees it yet. */
 async function being_built(): Promise<void> {
@@ -93,17 +36,6 @@ async function being_built(): Promise<void> {
     await Promise.resolve();
   }
   expect(bokeh.documents.length).toBe(2);
-}
-
-/** Shows the document; Python has heard that it is ready. */
-async function shown(): Promise<string> {
-  const id = client.add_place(place);
-  await until(() => expect(host.of_kind("patch").length).toBe(1));
-  client.handle(acknowledgement(1, 1), []);
-  await until(() => expect(place.busy).toBe(false));
-  await at_revision(1);
-  host.sent.length = 0;
-  return id;
 }
 
 describe("changes of the page", () => {
@@ -193,6 +125,18 @@ describe("changes of the page", () => {
     expect(host.sent.map(({ message }) => message.kind)).toEqual(["patch", "patch", "gone"]);
   });
 
+  test("that were forgotten with the last view are not waited for by the kernel: the client says how far it is", async () => {
+    const id = await shown();
+    await move(2);
+    await move(3);
+    await client.remove_place(id); // numbers 2 and 3 are lost
+    client.add_place(place);
+    expect(host.of_kind("attach").map(({ seq }) => seq)).toEqual([3]);
+    host.sent.length = 0;
+    send_document(1, { seq: 3 });
+    await until(() => expect(host.of_kind("patch").map(({ seq }) => seq)).toEqual([4])); // at once: that it is ready
+  });
+
   test("are sent from a view that is moved to another place", async () => {
     const id = await shown();
     const removed = client.remove_place(id);
@@ -279,6 +223,33 @@ describe("the kernel asks where the page is", () => {
     await at_revision(2);
     sync(2, "session-2");
     await until(() => expect(asked().length).toBe(2));
+  });
+
+  test("where the document could not be shown: it says that it is there, and does not try for ever", async () => {
+    host.state = null;
+    client.add_place(place);
+    send_document(1, { json: "{" });
+    await until(() => expect(host.of_kind("error").length).toBe(1));
+    host.sent.length = 0;
+    sync(1);
+    sync(2);
+    expect(host.sent.map(({ message }) => message.kind)).toEqual(["hi", "hi"]);
+    expect(place.notices.length).toBe(1);
+  });
+
+  test("or says nothing for long: the client says where it is", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    await shown();
+    vi.advanceTimersByTime(20_000);
+    client.handle({ kind: "notice", level: "warning", text: "still there" }, []);
+    vi.advanceTimersByTime(20_000);
+    expect(acks()).toEqual([]);
+    vi.advanceTimersByTime(10_000);
+    expect(acks()).toEqual([1]);
+    await client.disconnect("the kernel is gone");
+    vi.advanceTimersByTime(600_000);
+    vi.useRealTimers();
+    expect(acks()).toEqual([1]);
   });
 
   test("although nothing is shown: it says so, at most once a second", async () => {
@@ -432,6 +403,30 @@ describe("what comes in another order, twice or in parts", () => {
     client.handle(required(lost[1])[0], [required(lost[1])[1]]);
     client.handle(next, []);
     await until(() => expect(asked()).toEqual([[null, null]]));
+  });
+});
+
+describe("resyncs", () => {
+  test("are the documents that this client asked for, and which took the place of one that was shown", async () => {
+    await shown();
+    send_document(2, { client: null, seq: null }); // update()
+    await at_revision(2);
+    send_document(0, { session: "session-2", seq: 1 }); // what update() had sent is lost
+    await at_revision(0);
+    expect(counts().resyncs).toBe(0);
+    client.handle(patch(5, 3, { session: "session-2" }), []);
+    await until(() => expect(asked()).toEqual([[null, null]]));
+    send_document(5, { session: "session-2", seq: 1 });
+    await at_revision(5);
+    expect(counts().resyncs).toBe(1);
+  });
+
+  test("are none of them the first document, however often it was asked for", async () => {
+    host.state = null;
+    client.add_place(place);
+    send_document(2);
+    await at_revision(2);
+    expect(counts().resyncs).toBe(0);
   });
 });
 

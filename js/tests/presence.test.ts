@@ -1,33 +1,39 @@
-/** When a client acknowledges. */
+/** When a client acknowledges, and says that it is there. */
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Presence } from "../src/presence";
 import type { ClientMessage } from "../src/protocol";
 
+const sent: ClientMessage[] = [];
+let revision = 0;
+let views = ["v"];
+let is_shown = true;
+let presence: Presence;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  sent.length = 0;
+  revision = 0;
+  views = ["v"];
+  is_shown = true;
+  presence = new Presence({
+    client: "c",
+    views: () => views,
+    acknowledged_seq: () => 0,
+    position: () => (is_shown ? { session: "s", revision } : null),
+    send: (message) => sent.push(message),
+  });
+});
+
+afterEach(() => {
+  presence.call_off();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+const kinds = (): string[] => sent.map(({ kind }) => kind);
+
 describe("acknowledgements", () => {
-  const sent: ClientMessage[] = [];
-  let revision = 0;
-  let presence: Presence;
-
-  beforeEach(() => {
-    vi.useFakeTimers();
-    sent.length = 0;
-    revision = 0;
-    presence = new Presence({
-      client: "c",
-      views: () => ["v"],
-      acknowledged_seq: () => 0,
-      position: () => ({ session: "s", revision }),
-      send: (message) => sent.push(message),
-    });
-  });
-
-  afterEach(() => {
-    presence.call_off();
-    expect(vi.getTimerCount()).toBe(0);
-    vi.useRealTimers();
-  });
-
   const arrive = (count: number, size: number): void => {
     for (let i = 0; i < count; i++) {
       revision += 1;
@@ -107,5 +113,97 @@ describe("acknowledgements", () => {
     arrive(1, 10);
     vi.advanceTimersByTime(20);
     expect(acknowledged()).toEqual([2]);
+  });
+});
+
+describe("a kernel that is not heard", () => {
+  test("for half a minute is told where the page is, and then ever more rarely", () => {
+    presence.heard();
+    revision = 7;
+    vi.advanceTimersByTime(29_999);
+    expect(sent).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(sent).toEqual([{ kind: "ack", client: "c", session: "s", revision: 7, cost_ms: 0, views: ["v"], tick: 1 }]);
+    vi.advanceTimersByTime(59_999);
+    expect(sent.length).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(sent.length).toBe(2);
+    vi.advanceTimersByTime(3_600_000);
+    expect(sent.length).toBeLessThan(17);
+  });
+
+  test("is not told so while it is heard, and begins anew when it is", () => {
+    for (let i = 0; i < 100; i++) {
+      presence.heard();
+      vi.advanceTimersByTime(10_000);
+    }
+    expect(sent).toEqual([]);
+    vi.advanceTimersByTime(80_000);
+    expect(sent.length).toBe(2);
+    presence.heard();
+    vi.advanceTimersByTime(60_000);
+    expect(sent.length).toBe(3);
+  });
+
+  test("is told that there are views even if they show nothing", () => {
+    is_shown = false;
+    presence.heard();
+    vi.advanceTimersByTime(30_000);
+    expect(sent).toEqual([{ kind: "hi", client: "c", view: "v", views: ["v"], tick: 1 }]);
+  });
+
+  test("is told nothing where nothing is shown", () => {
+    views = [];
+    presence.heard();
+    expect(vi.getTimerCount()).toBe(0);
+    views = ["v"];
+    presence.heard();
+    presence.call_off();
+    vi.advanceTimersByTime(3_600_000);
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("a kernel that asks where the page is", () => {
+  const settle = (): string[] => {
+    vi.advanceTimersByTime(150);
+    presence.request.stop();
+    return kinds();
+  };
+
+  test("hears it, if nothing is missing", () => {
+    revision = 7;
+    presence.answer({ session: "s", revision: 7 });
+    expect(settle()).toEqual(["ack"]);
+  });
+
+  test.each([
+    ["s", 8],
+    ["t", 1],
+  ])("is asked for the document otherwise: %s %i", (session, asked) => {
+    revision = 7;
+    presence.answer({ session, revision: asked });
+    expect(settle()).toEqual(["attach"]);
+  });
+
+  test("is not asked again for a document that could not be shown, but for a later one", () => {
+    revision = 7;
+    presence.cannot_show({ session: "s", revision: 8 });
+    presence.answer({ session: "s", revision: 8 });
+    expect(settle()).toEqual(["ack"]);
+    presence.answer({ session: "s", revision: 9 });
+    expect(settle()).toEqual(["ack", "attach"]);
+    presence.answer({ session: "t", revision: 1 });
+    expect(settle()).toEqual(["ack", "attach", "attach"]);
+    presence.cannot_show(null);
+    presence.answer({ session: "s", revision: 8 });
+    expect(settle()).toEqual(["ack", "attach", "attach", "attach"]);
+  });
+
+  test("is not asked for a later one either where nothing could be shown", () => {
+    is_shown = false;
+    presence.cannot_show({ session: "s", revision: 8 });
+    presence.answer({ session: "s", revision: 9 });
+    expect(settle()).toEqual(["hi"]);
   });
 });

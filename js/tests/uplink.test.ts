@@ -86,26 +86,74 @@ describe("changes", () => {
     expect([numbers(), uplink.acknowledged]).toEqual([[1, 2], 1]);
   });
 
-  test("that are not acknowledged are sent again as they were, and the next ones go all the same", async () => {
+  test("that are not acknowledged are sent again as they were, and the next ones wait", async () => {
     model("source").setv({ data: { x: new Float64Array([1, 2]) } });
     await Promise.resolve();
-    await move(3);
     const first = required(sent[0]);
     const copy = structuredClone(first);
     vi.advanceTimersByTime(2999);
     expect(numbers()).toEqual([1]);
     vi.advanceTimersByTime(1);
-    expect(numbers()).toEqual([1, 1, 2]); // what is late comes first
+    expect(numbers()).toEqual([1, 1]);
     expect(sent[1]).toEqual(copy);
-    vi.advanceTimersByTime(5999);
-    expect(numbers().length).toBe(3);
+    for (const value of [3, 4, 5]) {
+      await move(value);
+      vi.advanceTimersByTime(1000);
+    }
+    vi.advanceTimersByTime(2999);
+    expect(numbers()).toEqual([1, 1]);
     vi.advanceTimersByTime(1);
-    expect(numbers().slice(3)).toEqual([1, 2]);
+    expect(numbers()).toEqual([1, 1, 1]);
+    expect([uplink.in_flight, replica.waiting]).toEqual([1, 1]);
     uplink.acknowledge(1);
-    vi.advanceTimersByTime(60_000);
-    expect(new Set(numbers().slice(5))).toEqual(new Set([2]));
+    expect([numbers(), values().at(-1)]).toEqual([[1, 1, 1, 2], [5]]);
     uplink.acknowledge(2);
-    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(60_000); // a timer of BokehJS
+    expect([numbers().length, vi.getTimerCount()]).toEqual([4, 0]);
+  });
+
+  test("go to a kernel that is busy for long as one frame, again ever more rarely", async () => {
+    await move(2);
+    for (let second = 0; second < 600; second++) {
+      await move(second % 7);
+      vi.advanceTimersByTime(1000);
+    }
+    expect(new Set(numbers())).toEqual(new Set([1]));
+    expect(sent.length).toBeLessThan(25);
+    expect(uplink.in_flight).toBe(1);
+    uplink.acknowledge(1);
+    expect(values().at(-1)).toEqual([599 % 7]);
+  });
+
+  test("that were sent when a replica went are sent again one by one, the oldest first", async () => {
+    await move(2);
+    await move(3);
+    uplink.flush();
+    await move(4);
+    expect(numbers()).toEqual([1, 2]);
+    vi.advanceTimersByTime(3000);
+    expect(numbers()).toEqual([1, 2, 1]);
+    uplink.acknowledge(1); // and if the first was lost, the kernel has left the second
+    expect(numbers()).toEqual([1, 2, 1, 2]);
+    uplink.acknowledge(2);
+    expect([numbers(), values().at(-1)]).toEqual([[1, 2, 1, 2, 3], [4]]);
+    uplink.acknowledge(3);
+  });
+
+  test("that each count are all sent, in order, however long the kernel takes", async () => {
+    const { ButtonClick } = bokeh.require("core/bokeh_events") as { ButtonClick: new () => unknown };
+    const button = model("button") as HasProps & { trigger_event(event: unknown): void };
+    await move(2);
+    for (let click = 0; click < 5; click++) {
+      button.trigger_event(new ButtonClick());
+      await Promise.resolve();
+      vi.advanceTimersByTime(4000);
+    }
+    uplink.acknowledge(1);
+    expect(required(sent.at(-1)).message.events.map((event) => (event as { kind: string }).kind)).toEqual(
+      Array.from({ length: 5 }, () => "MessageSent"),
+    );
+    uplink.acknowledge(2);
   });
 
   test("are sent when the replica goes, ready or not", async () => {
@@ -147,6 +195,28 @@ describe("changes", () => {
     vi.advanceTimersByTime(60_000);
     await move(4);
     expect([numbers(), uplink.in_flight]).toEqual([[1], 0]);
+  });
+});
+
+describe("frames that are forgotten", () => {
+  test("are nothing that the kernel has to wait for: the next one follows what it says it has", async () => {
+    await move(2);
+    await move(3);
+    uplink.flush();
+    uplink.stop(); // the last view goes, and frames 1 and 2 may be lost
+    expect([uplink.acknowledged, uplink.seq, uplink.in_flight]).toEqual([2, 2, 0]);
+    const next = make_replica();
+    uplink.follow(next);
+    model("slider", next).setv({ value: 4 });
+    await Promise.resolve();
+    expect(numbers()).toEqual([1, 2, 3]); // at once
+    expect(uplink.acknowledged).toBe(2); // as the page says when it attaches
+  });
+
+  test("of another session neither", async () => {
+    await move(2);
+    uplink.follow(make_replica("session-2"));
+    expect([uplink.acknowledged, uplink.in_flight]).toEqual([1, 0]);
   });
 });
 

@@ -154,3 +154,54 @@ def test_document_and_replica_are_equal_after_a_bad_line(lab: NotebookPage, page
     errors = lab.output(0).locator(".bokeh-widget-error")
     assert errors.all_inner_texts() == []
     print(faults.counts, lab.eval_in_kernel("[made, str(w.stats)]"))
+
+
+DYING_CELL: Final = """
+from bokeh.layouts import column
+from bokeh.models import Div, Slider
+from bokeh_widget import BokehWidget, _heartbeat
+
+_heartbeat.BEAT_MS = 200.0
+slider, div = Slider(name="slider", start=0, end=100, value=0), Div(name="div", text="start")
+w = BokehWidget(column(slider, div))
+ticks, beats = [], []
+w.document.add_periodic_callback(lambda: ticks.append(1), 20)
+beat = w.session.beat
+w.session.beat = lambda: (beats.append(1), beat())
+w
+"""
+
+
+def test_a_page_that_is_cut_off_is_noticed_and_comes_back_as_it_was(lab: NotebookPage, page_errors: PageLog) -> None:
+    page_errors.allow("Canceled future", "a page that is cut off")
+    line = Faults(rate=1.0, seed=1)  # when it is on, nothing passes
+    line.watch(lab.page)
+    lab.open([DYING_CELL])
+    lab.run(0)
+    expect(lab.output(0).locator(".bk-Slider")).to_be_visible()
+
+    def wait_for(expression: str, expected: object) -> None:
+        """Wait for something in the kernel, while the page and its line live on."""
+        end = time.monotonic() + 30
+        while (found := lab.eval_in_kernel(expression)) != expected:
+            assert time.monotonic() < end, f"{expression} is {found!r}"
+            lab.page.evaluate("() => new Promise(requestAnimationFrame)")
+
+    wait_for("w.state.value", "shown")
+    lab.exec_in_kernel("beats.clear()")
+    wait_for("len(beats) >= 4 * _heartbeat.BEATS_UNTIL_LOST", True)
+    assert lab.eval_in_kernel("w.state.value") == "shown"  # a document that does not change, and a page that answers
+
+    line.is_on = True
+    wait_for("w.state.value", "hidden")
+    lab.exec_in_kernel("ticks.clear()\ndiv.text = 'changed meanwhile'")
+    wait_for("w.session.is_resting and not ticks", True)
+    expect(lab.output(0).locator(".bk-Div")).to_have_text("start")
+
+    line.is_on = False
+    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 42; }}")
+    wait_for("[w.state.value, slider.value, len(ticks) > 3]", ["shown", 42, True])
+    expect(lab.output(0).locator(".bk-Div")).to_have_text("changed meanwhile")
+    wait_in_page(lab, f"{REPLICAS}[0].revision", lab.eval_in_kernel("w.session.revision"))
+    assert lab.page.evaluate(f"{REPLICAS}[0].document.get_model_by_name('slider').value") == 42
+    assert lab.page.evaluate(f"{REPLICAS}[0].resyncs") == lab.eval_in_kernel("w.stats.resyncs") == 1

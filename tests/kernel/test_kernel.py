@@ -247,6 +247,40 @@ def test_hidden_documents_rest(kernel: Kernel) -> None:
     kernel.wait_value("len(seen) > 2 and set(seen) == {'shown'}", True)
 
 
+def test_a_page_that_dies_without_a_word_lets_the_document_rest(kernel: Kernel) -> None:
+    kernel.ok(
+        "from bokeh_widget import _heartbeat\nbeat_ms, _heartbeat.BEAT_MS = _heartbeat.BEAT_MS, 100.0\n"
+        "slider = Slider(start=0, end=10, value=1)\nw = BokehWidget(slider)\nticks = []\n"
+        "w.document.add_periodic_callback(lambda: ticks.append(1), 10)"
+    )
+    since = len(kernel.published)
+    comm_id = _show(kernel)
+    kernel.wait_for(lambda message: (message.custom or {}).get("kind") == "sync", since=since)
+    assert kernel.value("w.state.value") == "shown"
+    # a kernel that is kept busy hears nobody, and takes nobody for gone: by a cell, by one that awaits, by a callback
+    kernel.ok("import asyncio, time\ntime.sleep(1)")
+    assert kernel.value("w.state.value") == "shown"
+    kernel.ok("await asyncio.sleep(1)")
+    assert kernel.value("w.state.value") == "shown"
+    _acknowledge(kernel, comm_id)
+    kernel.ok("w.document.add_next_tick_callback(lambda: time.sleep(1.5))")
+    assert kernel.value("w.state.value") == "shown"
+
+    kernel.wait_value("w.state.value", "hidden")
+    asked = sum((message.custom or {}).get("kind") == "sync" for message in kernel.published[since:])
+    kernel.ok("ticks.clear()\nafter = []\ntask = asyncio.get_running_loop().call_later(0.3, after.append, ticks)")
+    kernel.wait_value("after", [[]])
+    kernel.ok("slider.value = 5")
+    kinds = [(message.custom or {}).get("kind") for message in kernel.published[since:]]
+    assert kinds.count("sync") == asked
+    assert "patch" not in kinds
+
+    _set_value(kernel, comm_id, 7)  # whatever it says
+    assert kernel.value("[w.state.value, slider.value]") == ["shown", 7]
+    kernel.wait_value("len(ticks) > 2", True)
+    kernel.ok("_heartbeat.BEAT_MS = beat_ms")
+
+
 def test_a_document_changed_from_a_thread(kernel: Kernel) -> None:
     kernel.ok("div = Div(text='a')\nw = BokehWidget(div)")
     _show(kernel)

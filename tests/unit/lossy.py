@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.core.types import ID
 
-from bokeh_widget._codec import EncodedDocument
+from bokeh_widget._codec import EncodedDocument, encode_document
 from bokeh_widget._protocol import PROTOCOL_VERSION
+from tests.unit.comparing import assert_same_documents
 from tests.unit.wires import Sent, Wire, apply_by_ours, document_of
 
 if TYPE_CHECKING:
@@ -34,13 +35,18 @@ class LossyPage:
     acknowledged: int = 0
     replaced: int = 0
     unsent: dict[tuple[str, str], Any] = field(default_factory=dict)
+    unsent_events: list[dict[str, Any]] = field(default_factory=list)
     outstanding: list[dict[str, Any]] = field(default_factory=list)
     asked: bool = False
+    heard: int = 0
+    notices: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
 
     # --- what the page does ----------------------------------------------------------------
 
     def show(self) -> None:
         """A view appears."""
+        self.heard = len(self.wire.messages)
         self._speak("hi", view="v")
         self.ask()
 
@@ -58,10 +64,19 @@ class LossyPage:
         self.unsent[model_id, attr] = value
         self._send_changes()
 
+    def change(self, *events: dict[str, Any]) -> None:
+        """The user changes other things, as Bokeh writes it."""
+        assert self.replica is not None
+        apply_by_ours(self.replica, [event for event in events if event["kind"] != "MessageSent"], {})
+        self.unsent_events += events
+        self._send_changes()
+
     def remind(self) -> None:
-        """Time has passed: what is not answered is sent again."""
+        """Time has passed: what is not answered is sent again, and a page that has heard nothing says where it is."""
         if self.asked:
             self.ask()
+        elif self.replica is not None:
+            self._acknowledge()
         self.to_kernel += self.outstanding
 
     def _speak(self, kind: str, **fields: Any) -> None:
@@ -69,14 +84,15 @@ class LossyPage:
         self.to_kernel.append({"kind": kind, "client": self.client, "views": ["v"], "tick": self.tick, **fields})
 
     def _send_changes(self) -> None:
-        if self.outstanding or not self.unsent:
+        if self.outstanding or not (self.unsent or self.unsent_events):
             return
         self.seq += 1
-        events = [
+        events = self.unsent_events + [
             {"kind": "ModelChanged", "model": {"id": model_id}, "attr": attr, "new": value}
             for (model_id, attr), value in self.unsent.items()
         ]
         self.unsent.clear()
+        self.unsent_events = []
         fields = {"client": self.client, "session": self.session, "seq": self.seq, "revision": self.revision}
         self.outstanding.append({"kind": "patch", "events": events, "buffers": [], **fields})
         self.to_kernel += self.outstanding
@@ -90,6 +106,11 @@ class LossyPage:
             for sent in self.wire.messages[start:]
             if sent.comm_id == self.widget.model_id and sent.data.get("method") == "custom"
         ]
+
+    def listen(self) -> None:
+        """Let what the kernel has sent since the last time wait for its delivery."""
+        self.collect(self.heard)
+        self.heard = len(self.wire.messages)
 
     def deliver_to_kernel(self, index: int, *, keep: bool = False) -> None:
         """Bring one message to Python; with ``keep`` it will come again, later."""
@@ -109,7 +130,8 @@ class LossyPage:
 
     def _on_document(self, sent: Sent) -> None:
         content = sent.content
-        if content["client"] not in (None, self.client) or not (self.asked or content["client"] is None):
+        is_known = content["session"] == self.session and content["revision"] <= self.revision
+        if content["client"] not in (None, self.client) or (content["client"] and is_known and not self.asked):
             return
         self.asked = False
         named = dict(zip(content["buffers"], sent.buffers, strict=True))
@@ -118,6 +140,7 @@ class LossyPage:
         self.outstanding = [p for p in self.outstanding if p["seq"] > (content["seq"] or 0)]
         self.replaced = self.seq
         self.unsent.clear()
+        self.unsent_events = []
         self._acknowledge()
 
     def _on_patch(self, sent: Sent) -> None:
@@ -138,20 +161,27 @@ class LossyPage:
             self._done(content["seq"])
             self._send_changes()
             return
-        own = {(e["model"]["id"], e["attr"]) for p in self.outstanding for e in p["events"]} | set(self.unsent)
+        own = {(e.get("model", {}).get("id"), e.get("attr")) for p in self.outstanding for e in p["events"]}
+        own |= set(self.unsent)
         events = [e for e in content["events"] if (e.get("model", {}).get("id"), e.get("attr")) not in own]
         apply_by_ours(self.replica, events, dict(zip(content["buffers"], sent.buffers, strict=True)))
         self._acknowledge()
 
     def _on_sync(self, sent: Sent) -> None:
-        if self.replica is not None and self.revision >= sent.content["revision"]:
+        is_known = self.replica is not None and self.session == sent.content["session"]
+        if is_known and self.revision >= sent.content["revision"]:
             self._acknowledge()
         else:
             self.ask()
 
     def _on_refused(self, sent: Sent) -> None:
         if sent.content["client"] == self.client:
-            raise AssertionError(sent.content["message"])
+            self.refusals.append(sent.content["message"])
+            self._done(sent.content["seq"])
+            self.ask()
+
+    def _on_notice(self, sent: Sent) -> None:
+        self.notices.append(sent.content["text"])
 
     def _done(self, seq: int) -> None:
         self.acknowledged = max(self.acknowledged, seq)
@@ -159,3 +189,34 @@ class LossyPage:
 
     def _acknowledge(self) -> None:
         self._speak("ack", session=self.session, revision=self.revision, cost_ms=0)
+
+
+def shown_page(widget: BokehWidget, wire: Wire, client: str = "page") -> LossyPage:
+    """Show a widget in a page, over a line that loses nothing."""
+    page = LossyPage(widget, wire, client)
+    page.show()
+    talk(page)
+    return page
+
+
+def talk(*pages: LossyPage) -> None:
+    """Deliver everything until nobody has anything to say."""
+    while True:
+        for page in pages:
+            page.listen()
+        if not any(page.to_page or page.to_kernel for page in pages):
+            return
+        for page in pages:
+            while page.to_kernel:
+                page.deliver_to_kernel(0)
+            while page.to_page:
+                page.deliver_to_page(0)
+
+
+def assert_followed(widget: BokehWidget, *pages: LossyPage) -> None:
+    """Fail unless the pages are where the document is, and have what it has."""
+    copy = document_of(encode_document(widget.document))  # values are then of the types of a replica
+    for page in pages:
+        assert page.replica is not None
+        assert (page.session, page.revision) == (widget.session.id, widget.session.revision)
+        assert_same_documents(page.replica, copy)

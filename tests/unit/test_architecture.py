@@ -38,6 +38,7 @@ ORDER: Final = (
     "_content",
     "_callbacks",
     "_flow",
+    "_heartbeat",
     "_session",
     "_clients",
     "_wire",

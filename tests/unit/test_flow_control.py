@@ -6,7 +6,6 @@ import gc
 import itertools
 import json
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, pieces
 from bokeh_widget._waker import THREAD_NAME, Waker
 from bokeh_widget.errors import InputTypeError, InputValueError
 from tests.unit.comparing import assert_same_documents
+from tests.unit.waiting import wait_until
 from tests.unit.wires import Page, Sent, Wire, document_of
 
 if TYPE_CHECKING:
@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 def slider() -> Slider:
     made: Slider = Slider(start=0, end=10**6, value=0)
     return made
-
-
-def wait_until(condition: Callable[[], bool], limit_s: float = 10.0) -> None:
-    """Wait for a condition, asked again and again."""
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        threading.Event().wait(0.002)
 
 
 def values(wire: Wire, widget: BokehWidget) -> list[list[Any]]:
@@ -464,6 +456,15 @@ def test_the_clock_calls_in_order_and_ends() -> None:
     wait_until(lambda: waker._thread is None)
     early.within(1)
     wait_until(lambda: called == ["early", "late", "early"])
+
+
+def test_the_clock_does_not_wait_for_what_is_cancelled() -> None:
+    waker = Waker()
+    alarm = waker.alarm(lambda: None)
+    alarm.within(3_600_000)
+    wait_until(lambda: waker._thread is not None)
+    alarm.cancel()
+    wait_until(lambda: waker._thread is None)
 
 
 def test_a_call_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:

@@ -38,6 +38,7 @@ class Recording:
     closed: bool = False
     model_id: str = "model"
     syncs: list[int] = field(default_factory=list)
+    beats: int = 0
 
     @property
     def has_clients(self) -> bool:
@@ -45,6 +46,10 @@ class Recording:
 
     def send_sync(self, revision: int) -> None:
         self.syncs.append(revision)
+
+    def beat(self, session_id: str) -> None:
+        assert session_id
+        self.beats += 1
 
     def has_clients_beside(self, client: str) -> bool:
         return any(other != client for other in self.clients)

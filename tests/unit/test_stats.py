@@ -54,15 +54,27 @@ def test_a_page_is_at_the_revision_that_its_own_change_made(page_of: Callable[..
         assert widget.stats.bytes_sent > 0
 
 
-def test_a_resync_is_a_document_for_a_page_that_had_one(page_of: Callable[..., Page]) -> None:
+def test_a_resync_is_a_document_that_a_page_asked_for_while_it_showed_one(page_of: Callable[..., Page]) -> None:
     with BokehWidget(Div()) as widget:
+
+        def numbers() -> tuple[int, int]:
+            return widget.stats.resyncs, widget.stats.clients[0].documents_sent
+
         page = page_of(widget)
-        assert widget.stats.resyncs == 0
+        page.attach()  # the first one was lost
+        assert numbers() == (0, 2)
+        page.acknowledge()
         page.hide()
-        page.show()
-        assert (widget.stats.resyncs, widget.stats.clients[0].documents_sent) == (0, 2)
+        page.show()  # it has freed the document, and has missed nothing
+        assert numbers() == (0, 3)
+        page.acknowledge()
         page.attach()
-        assert (widget.stats.resyncs, widget.stats.clients[0].documents_sent) == (1, 3)
+        assert numbers() == (1, 4)
+        page.leave()
+        page.attach()  # out of the browser's cache, with the document as it was
+        assert numbers() == (2, 5)
+        widget.update(Div())
+        assert numbers() == (2, 5)
 
 
 def test_the_last_error_is_told_and_escaped() -> None:

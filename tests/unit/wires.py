@@ -23,7 +23,7 @@ from bokeh_widget._codec import EncodedDocument, PatchFrame, apply_event, decode
 from bokeh_widget._protocol import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bokeh.document.events import DocumentPatchedEvent
     from bokeh.protocol.message import Message
@@ -58,6 +58,8 @@ class Wire:
     """Everything that was published, oldest first."""
 
     messages: list[Sent] = field(default_factory=list)
+    watchers: list[Callable[[Sent], object]] = field(default_factory=list)
+    """Called with each message at the moment in which it is published."""
 
     def create_comm(self, **kwargs: Any) -> BaseComm:
         wire = self
@@ -74,7 +76,10 @@ class Wire:
                 # as a kernel does it: what is no JSON fails here, and later changes are not seen
                 plain = json.loads(json.dumps(data or {}, allow_nan=False))
                 raw = [bytes(memoryview(buffer)) for buffer in buffers or ()]
-                wire.messages.append(Sent(self.comm_id, msg_type, plain, raw))
+                sent = Sent(self.comm_id, msg_type, plain, raw)
+                wire.messages.append(sent)
+                for watch in wire.watchers:
+                    watch(sent)
 
         return RecordedComm(**kwargs)
 
