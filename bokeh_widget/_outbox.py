@@ -25,8 +25,10 @@ DEFAULT_REFILL_MS: Final = 100.0
 MAX_REMINDER_MS: Final = 30_000.0
 """A peer that stays away is reminded this often."""
 
+EASY_MS: Final = 10.0
 BUSY_MS: Final = 30.0
-"""A page that needs half of this for a frame can do nothing else beside painting: it gets no more than the window."""
+"""A page that needs longer than this for a frame can do nothing else beside painting: it gets no more than the window.
+What takes no longer than ``EASY_MS`` counts for nothing: other work of the page is in it."""
 
 _MAX_TRACKED: Final = 64
 _ROUNDING: Final = 1e-9
@@ -134,7 +136,7 @@ class Outbox(Generic[Peer]):
         if flight is None:
             return
         flight.last_acknowledgement_ms = now_ms
-        flight.at_least = min(self._usual_weight, cost_ms / BUSY_MS)
+        flight.at_least = self._usual_weight * min(1.0, max(0.0, cost_ms - EASY_MS) / (BUSY_MS - EASY_MS))
         if number <= flight.acknowledged:
             return
         flight.acknowledged = number

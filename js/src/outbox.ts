@@ -41,8 +41,11 @@ interface Reminder {
 /** Of the frames on their way the oldest and so many of the newest are known. */
 const MAX_KNOWN = 64;
 
-/** Who needs half of this for a frame can do nothing else beside painting: it gets no more than the window. */
-const BUSY_MS = 30;
+/**
+ * Who needs longer than the second for a frame can do nothing else beside painting: it gets no more than the window.
+ * What takes no longer than the first counts for nothing: other work is in it.
+ */
+const [EASY_MS, BUSY_MS] = [10, 30];
 
 const ROUNDING = 1e-9;
 
@@ -83,7 +86,8 @@ export class Outbox {
     if (state === undefined) {
       return;
     }
-    state.at_least = Math.min(1 / this.#options.window, cost_ms / BUSY_MS);
+    const part = Math.min(1, Math.max(0, cost_ms - EASY_MS) / (BUSY_MS - EASY_MS));
+    state.at_least = part / this.#options.window;
     if (number <= state.acknowledged) {
       return;
     }

@@ -40,7 +40,7 @@ const ACK_EVERY_MS = 100;
 const ACK_EVERY_PATCHES = 4;
 const SMALL_BYTES = 64_000;
 /** What takes longer leaves the page no time for another one before it is painted: the kernel is told at once. */
-const CHEAP_MS = 4;
+const CHEAP_MS = 10;
 
 export class Presence {
   readonly #options: PresenceOptions;
