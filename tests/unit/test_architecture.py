@@ -13,6 +13,7 @@ import pytest
 
 import bokeh_widget
 from bokeh_widget import BokehWidget, Session, errors
+from bokeh_widget._contexts import ServerContext, SessionContext
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "bokeh_widget"
@@ -32,13 +33,19 @@ ORDER: Final = (
     "_validation",
     "_codec",
     "_content",
+    "_hooks",
     "_callbacks",
+    "_server_callbacks",
+    "_contexts",
     "_flow",
     "_session",
     "_clients",
     "_wire",
     "_pages",
     "_kernel",
+    "_application",
+    "_hosting",
+    "_options",
     "_cells",
     "_weak",
     "_bokehjs",
@@ -46,7 +53,7 @@ ORDER: Final = (
     "diagnostics",
     "__init__",
 )
-EDGES: Final = {"_kernel", "_weak", "_bokehjs", "widget"}
+EDGES: Final = {"_kernel", "_options", "_weak", "_bokehjs", "widget"}
 FRONT: Final = {"ipywidgets", "IPython", "ipykernel", "comm", "traitlets", "jupyter_client"}
 
 
@@ -134,8 +141,16 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
 
 
 def _public_callables() -> dict[str, object]:
-    found: dict[str, object] = {"show": bokeh_widget.show, "close_all": bokeh_widget.close_all}
-    for owner in (BokehWidget, Session, bokeh_widget.State, *(getattr(errors, name) for name in sorted(ERRORS))):
+    functions = (bokeh_widget.show, bokeh_widget.close_all)
+    found: dict[str, object] = {function.__name__: function for function in functions}
+    contexts = (SessionContext, ServerContext)
+    for owner in (
+        BokehWidget,
+        Session,
+        *contexts,
+        bokeh_widget.State,
+        *(getattr(errors, name) for name in sorted(ERRORS)),
+    ):
         found[owner.__name__] = owner
         for name, member in vars(owner).items():
             if name[0] != "_" and (inspect.isfunction(member) or isinstance(member, property)):

@@ -1,0 +1,164 @@
+"""Calls of lifecycle hooks, plain or coroutines: at once, with waiting for the end, or on the kernel's loop.
+
+Pure of kernels: the loop is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from bokeh.application.handlers import Handler
+from bokeh.application.handlers.lifecycle import LifecycleHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from tornado.ioloop import IOLoop
+
+_WRAPPERS: Final = {
+    method.__code__
+    for owner in (Handler, LifecycleHandler)
+    for method in (owner.on_session_created, owner.on_session_destroyed)
+}
+"""Coroutines of Bokeh that only call a plain function, or give back the coroutine of the user without awaiting it."""
+
+_running: Final[set[asyncio.Task[Any]]] = set()
+_PATIENCE_S: Final = 5.0
+
+
+def call_hook(hook: Callable[[Any], object], context: object) -> Awaitable[Any] | None:
+    """Call a hook; a plain one has run then.
+
+    Parameters
+    ----------
+    hook : callable
+        A hook of the user, or the method of a handler that calls it.
+    context : SessionContext or ServerContext
+        Its argument.
+
+    Returns
+    -------
+    awaitable or None
+        What is still to be awaited: a coroutine that has not begun.
+    """
+    result = hook(context)
+    while inspect.iscoroutine(result) and result.cr_code in _WRAPPERS:
+        try:
+            result.send(None)
+        except StopIteration as stop:
+            result = stop.value
+    return result if inspect.isawaitable(result) else None
+
+
+async def result_of(awaitable: Awaitable[Any]) -> None:
+    """Await what :func:`call_hook` gave, to the very end.
+
+    Parameters
+    ----------
+    awaitable : awaitable
+        Perhaps of an awaitable again.
+    """
+    result: object = awaitable
+    while inspect.isawaitable(result):  # LifecycleHandler gives the coroutine of the user as its result
+        result = await result
+
+
+def finish(awaitable: Awaitable[Any] | None) -> None:
+    """Wait for the end of a hook in this thread, whether a loop runs in it or not.
+
+    Where one does, as in every cell of a notebook, the coroutine runs on a loop of its own in a thread of its own.
+
+    Parameters
+    ----------
+    awaitable : awaitable or None
+        What :func:`call_hook` gave.
+    """
+    if awaitable is None:
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        _run_here(result_of(awaitable))
+    else:
+        _run_beside(awaitable)
+
+
+def _run_here(work: Coroutine[Any, Any, None]) -> None:
+    # asyncio.run() would take the current loop of the thread away
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _run_beside(awaitable: Awaitable[Any]) -> None:
+    outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
+    cancel: Callable[[], object] = _nothing
+
+    async def work() -> None:
+        nonlocal cancel
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            cancel = lambda: loop.call_soon_threadsafe(task.cancel)  # noqa: E731
+        await result_of(awaitable)
+
+    def run() -> None:
+        try:
+            _run_here(work())
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    # in this context, so that what the hook prints goes where this code prints
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), name="bokeh_widget.hook", daemon=True).start()
+    try:
+        outcome.result()
+    except BaseException:
+        if not outcome.done():  # the user interrupts the cell that waits
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                cancel()
+        raise
+
+
+def _nothing() -> None:
+    """Do nothing: the hook has not begun."""
+
+
+def finish_soon(loop: IOLoop | None, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end on the kernel's loop, or at once where none runs.
+
+    Parameters
+    ----------
+    loop : tornado.ioloop.IOLoop or None
+        The kernel's loop.
+    work : coroutine
+        Must not raise.
+    """
+    running = getattr(getattr(loop, "asyncio_loop", None), "is_running", None)
+    if loop is None or running is None or not running():
+        finish(work)
+        return
+
+    def start() -> None:
+        task = asyncio.ensure_future(work)
+        _running.add(task)
+        task.add_done_callback(_running.discard)
+
+    loop.add_callback(start)
+
+
+def finish_running() -> None:
+    """Wait for the coroutines that were begun on a loop which has ended; for at most five seconds."""
+    for task in list(_running):
+        loop = task.get_loop()
+        if not loop.is_running() and not loop.is_closed():
+            loop.run_until_complete(asyncio.wait([task], timeout=_PATIENCE_S))
