@@ -5,9 +5,11 @@ from ._session import Session
 from ._stats import ClientStats, WidgetStats
 from ._version import __version__
 from .diagnostics import Info, info
+from .serving import Applications, serve
 from .widget import BokehWidget, State, close_all, show
 
 __all__ = [
+    "Applications",
     "BokehWidget",
     "ClientStats",
     "Info",
@@ -18,6 +20,7 @@ __all__ = [
     "close_all",
     "errors",
     "info",
+    "serve",
     "show",
 ]
 

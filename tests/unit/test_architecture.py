@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 import bokeh_widget
-from bokeh_widget import BokehWidget, Session, errors
+from bokeh_widget import Applications, BokehWidget, Session, errors
 from bokeh_widget._contexts import ServerContext, SessionContext
 
 ROOT: Final = Path(__file__).parents[2]
@@ -51,9 +51,10 @@ ORDER: Final = (
     "_bokehjs",
     "widget",
     "diagnostics",
+    "serving",
     "__init__",
 )
-EDGES: Final = {"_kernel", "_options", "_weak", "_bokehjs", "widget"}
+EDGES: Final = {"_kernel", "_options", "_weak", "_bokehjs", "widget", "serving"}
 FRONT: Final = {"ipywidgets", "IPython", "ipykernel", "comm", "traitlets", "jupyter_client"}
 
 
@@ -109,6 +110,7 @@ def test_the_check_sees_imports() -> None:
 
 
 PUBLIC: Final = [
+    "Applications",
     "BokehWidget",
     "ClientStats",
     "Info",
@@ -119,6 +121,7 @@ PUBLIC: Final = [
     "close_all",
     "errors",
     "info",
+    "serve",
     "show",
 ]
 ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(value, type)}
@@ -141,12 +144,13 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
 
 
 def _public_callables() -> dict[str, object]:
-    functions = (bokeh_widget.show, bokeh_widget.close_all)
+    functions = (bokeh_widget.show, bokeh_widget.close_all, bokeh_widget.serve)
     found: dict[str, object] = {function.__name__: function for function in functions}
     contexts = (SessionContext, ServerContext)
     for owner in (
         BokehWidget,
         Session,
+        Applications,
         *contexts,
         bokeh_widget.State,
         *(getattr(errors, name) for name in sorted(ERRORS)),
