@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import inspect
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from bokeh.application.handlers import Handler
@@ -28,8 +29,11 @@ _WRAPPERS: Final = {
 }
 """Coroutines of Bokeh that only call a plain function, or give back the coroutine of the user without awaiting it."""
 
-_running: Final[set[asyncio.Task[Any]]] = set()
+_unfinished: Final[dict[Coroutine[Any, Any, None], asyncio.AbstractEventLoop]] = {}
+"""What runs on the kernel's loop, or is about to, with that loop."""
+
 _PATIENCE_S: Final = 5.0
+_TURN_S: Final = 0.02
 
 
 def call_hook(hook: Callable[[Any], object], context: object) -> Awaitable[Any] | None:
@@ -143,22 +147,25 @@ def finish_soon(loop: IOLoop | None, work: Coroutine[Any, Any, None]) -> None:
     work : coroutine
         Must not raise.
     """
-    running = getattr(getattr(loop, "asyncio_loop", None), "is_running", None)
-    if loop is None or running is None or not running():
+    event_loop: asyncio.AbstractEventLoop | None = getattr(loop, "asyncio_loop", None)
+    if loop is None or event_loop is None or not event_loop.is_running():
         finish(work)
         return
+    _unfinished[work] = event_loop
 
     def start() -> None:
         task = asyncio.ensure_future(work)
-        _running.add(task)
-        task.add_done_callback(_running.discard)
+        task.add_done_callback(lambda _task: _unfinished.pop(work, None))
 
     loop.add_callback(start)
 
 
 def finish_running() -> None:
-    """Wait for the coroutines that were begun on a loop which has ended; for at most five seconds."""
-    for task in list(_running):
-        loop = task.get_loop()
-        if not loop.is_running() and not loop.is_closed():
-            loop.run_until_complete(asyncio.wait([task], timeout=_PATIENCE_S))
+    """Wait for what was begun on a loop that has ended; for at most five seconds."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline_s:
+        loops = [loop for loop in _unfinished.values() if not loop.is_running() and not loop.is_closed()]
+        if not loops:
+            return
+        loops[0].call_later(_TURN_S, loops[0].stop)
+        loops[0].run_forever()  # it may have been told to stop before

@@ -382,7 +382,7 @@ def shut_down() -> None:
     """End all sessions that have hooks, and then unload every application. The pages are not told: the kernel ends."""
     for session in all_sessions():
         if session.context.owes_hooks:
-            session.close(tell_connections=False)
+            session.close(tell_connections=False)  # raises nothing: what hooks raise is reported
     finish_running()
     for context in list(_contexts):
         context.unload()
