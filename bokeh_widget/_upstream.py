@@ -14,6 +14,7 @@ from bokeh.application.handlers import CodeHandler
 from bokeh.core.has_props import HasProps, _default_resolver
 from bokeh.core.property.wrappers import PropertyValueColumnData
 from bokeh.io.doc import _PATCHED_CURDOCS
+from bokeh.util.compiler import _bundle_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,8 +60,8 @@ def _locked(method: Callable[..., None], lock_of: Callable[[Document], threading
 def destroy_modules(document: Document) -> None:
     """Take the modules out of ``sys.modules`` in which the code of an application ran for one document.
 
-    The classes of models that the code has defined go too: Bokeh's registry would keep each of them, and describe
-    the data models among them to every page, for each session that there ever was.
+    The classes of models that the code has defined go too, and what Bokeh has compiled for them: its registry would
+    keep each of them, and describe the data models among them to every page, for each session that there ever was.
 
     Upstream: Bokeh's server destroys the modules and leaves the classes. The test is
     ``test_classes_of_a_closed_session_are_forgotten``.
@@ -76,6 +77,8 @@ def destroy_modules(document: Document) -> None:
     for cls in HasProps.model_class_reverse_map.values():
         if cls.__module__ in names:
             _default_resolver.remove(cls)  # type: ignore[attr-defined]  # Bokeh's stub lacks it
+    for key in [key for key, text in _bundle_cache.items() if any(name in text for name in names)]:
+        del _bundle_cache[key]
     document.modules.destroy()
 
 

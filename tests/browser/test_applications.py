@@ -103,3 +103,11 @@ def test_tabs_open_their_sessions_when_they_are_selected(lab: NotebookPage) -> N
     lab.clear_output(1)
     wait_in_page(lab, f"{REPLICAS}.length", 0)
     wait_in_kernel(lab, "len(bokeh_widget.widget.open_widgets())", 0)
+
+
+def test_a_model_of_its_own_is_shown_in_every_session(lab: NotebookPage) -> None:
+    lab.open([f"from bokeh_widget import BokehWidget\nw = BokehWidget({str(APPS / 'custom')!r})\nw", "w"])
+    for index in range(2):
+        lab.run(index, timeout=60)
+        expect(lab.output(index).locator(".badge")).to_have_text("gold")
+    assert lab.eval_in_kernel("len([name for name in w._bokehjs.extensions if name.startswith('custom@')])") == 1

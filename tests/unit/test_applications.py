@@ -19,6 +19,7 @@ from bokeh.io import curdoc
 from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.models import Div
 from bokeh.themes import Theme
+from bokeh.util.compiler import _bundle_cache
 
 import bokeh_widget
 from bokeh_widget import BokehWidget
@@ -427,6 +428,24 @@ def test_classes_of_a_closed_session_are_forgotten(tmp_path: Path) -> None:
     assert len(names) == 1
     widget.close()
     assert not any(name.endswith(".State") for name in HasProps.model_class_reverse_map)
+
+
+def test_models_of_its_own_are_one_script_for_all_sessions(page_of: Callable[..., Page]) -> None:
+    widget = BokehWidget(APPS / "custom")
+    page_of(widget)
+    [badge] = widget.roots
+    name = badge.__module__
+    [custom] = [bundle for bundle in widget.session.encode_state()[0]["requires"] if bundle.startswith("custom@")]
+    carried = list(widget._bokehjs.extensions)
+    assert custom in carried
+    widget.close()
+    assert not any(name in text for text in _bundle_cache.values())
+    assert "Badge" not in HasProps.model_class_reverse_map
+    other = BokehWidget(APPS / "custom")
+    assert other.roots[0].__module__ != name
+    page_of(other, "other page")
+    assert custom in other.session.encode_state()[0]["requires"]
+    assert list(other._bokehjs.extensions) == carried
 
 
 def test_an_application_that_nobody_holds_is_collected() -> None:
