@@ -20,7 +20,7 @@ from bokeh.server.callbacks import NextTickCallback, PeriodicCallback, SessionCa
 from bokeh.util.serialization import make_id
 
 from ._callbacks import Steps, curdoc_is
-from ._hooks import call_hook, finish_soon, result_of
+from ._hooks import call_hook, finish_soon
 from ._server_callbacks import ServerCallbacks
 from ._upstream import destroy_modules
 from .errors import SessionClosedError
@@ -369,7 +369,7 @@ class SessionContext(bokeh_application.SessionContext):
         try:
             for awaitable in pending:
                 try:
-                    await result_of(awaitable)
+                    await awaitable
                 except Exception as error:  # noqa: BLE001
                     report(error)
         finally:

@@ -60,17 +60,8 @@ def call_hook(hook: Callable[[Any], object], context: object) -> Awaitable[Any] 
     return result if inspect.isawaitable(result) else None
 
 
-async def result_of(awaitable: Awaitable[Any]) -> None:
-    """Await what :func:`call_hook` gave, to the very end.
-
-    Parameters
-    ----------
-    awaitable : awaitable
-        Perhaps of an awaitable again.
-    """
-    result: object = awaitable
-    while inspect.isawaitable(result):  # LifecycleHandler gives the coroutine of the user as its result
-        result = await result
+async def _await(awaitable: Awaitable[Any]) -> None:
+    await awaitable
 
 
 def finish(awaitable: Awaitable[Any] | None) -> None:
@@ -88,14 +79,13 @@ def finish(awaitable: Awaitable[Any] | None) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        _run_here(result_of(awaitable))
+        _run_on(asyncio.new_event_loop(), _await(awaitable))
     else:
         _run_beside(awaitable)
 
 
-def _run_here(work: Coroutine[Any, Any, None]) -> None:
+def _run_on(loop: asyncio.AbstractEventLoop, work: Awaitable[None]) -> None:
     # asyncio.run() would take the current loop of the thread away
-    loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(work)
     finally:
@@ -105,36 +95,34 @@ def _run_here(work: Coroutine[Any, Any, None]) -> None:
 
 def _run_beside(awaitable: Awaitable[Any]) -> None:
     outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
-    cancel: Callable[[], object] = _nothing
-
-    async def work() -> None:
-        nonlocal cancel
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is not None:
-            cancel = lambda: loop.call_soon_threadsafe(task.cancel)  # noqa: E731
-        await result_of(awaitable)
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
+    is_abandoned = False
 
     def run() -> None:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(_await(awaitable))
+        running.append((loop, task))
+        if is_abandoned:
+            task.cancel()
         try:
-            _run_here(work())
+            _run_on(loop, task)
         except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
             outcome.set_exception(error)
         else:
             outcome.set_result(None)
 
     # in this context, so that what the hook prints goes where this code prints
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), name="bokeh_widget.hook", daemon=True).start()
+    context = contextvars.copy_context()
     try:
+        threading.Thread(target=context.run, args=(run,), name="bokeh_widget.hook", daemon=True).start()
         outcome.result()
     except BaseException:
-        if not outcome.done():  # the user interrupts the cell that waits
-            with contextlib.suppress(RuntimeError):  # the loop has just ended
-                cancel()
+        # the user interrupts the cell that waits, or the hook has failed, and its loop is closed
+        is_abandoned = True
+        for loop, task in running:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
         raise
-
-
-def _nothing() -> None:
-    """Do nothing: the hook has not begun."""
 
 
 def finish_soon(loop: IOLoop | None, work: Coroutine[Any, Any, None]) -> None:

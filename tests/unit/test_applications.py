@@ -420,6 +420,15 @@ def test_twenty_sessions_leave_nothing(form: str, how: str, tmp_path: Path, page
     assert _left() == before
 
 
+def test_a_dropped_session_empties_its_document() -> None:
+    widget = BokehWidget(make_document)
+    [div] = widget.roots
+    del widget
+    gc.collect()
+    assert div.document is None
+    assert _text(BokehWidget(div)) == "of a function"
+
+
 def test_classes_of_a_closed_session_are_forgotten(tmp_path: Path) -> None:
     script = tmp_path / "leaky.py"
     script.write_text(LEAKY)
@@ -462,6 +471,8 @@ def test_an_application_that_nobody_holds_is_collected() -> None:
 
 
 def test_a_package_is_forgotten_when_it_is_unloaded() -> None:
+    application_of(APPS / "packaged")
+    assert not any("bokeh_app" in name for name in sys.modules)
     widget = BokehWidget(APPS / "packaged")
     assert any(name.endswith(".parts") and "bokeh_app" in name for name in sys.modules)
     shut_down()
@@ -505,13 +516,16 @@ def test_each_cell_that_displays_it_opens_a_session(shell: InteractiveShell) -> 
     _, other = bokeh_widget.widget.open_widgets()
     assert other.pause_when_hidden is False
     assert other.document.theme is shell.user_ns["w"].document.theme
+    _run(shell, "1", "b2")
+    assert other.closed  # although a variable holds it
     del other
+    _run(shell, "w", "b2")
     _run(shell, "w", "c")
-    assert _open_texts() == ["session 1", "session 2", "session 3"]
+    assert _open_texts() == ["session 1", "session 3", "session 4"]
     _run(shell, "w", "c")
-    assert _open_texts() == ["session 1", "session 2", "session 4"]
+    assert _open_texts() == ["session 1", "session 3", "session 5"]
     _run(shell, "1", "c")
-    assert _open_texts() == ["session 1", "session 2"]
+    assert _open_texts() == ["session 1", "session 3"]
 
 
 def test_another_session_tells_the_same_error_callbacks(shell: InteractiveShell) -> None:

@@ -29,6 +29,8 @@ from tests.unit.test_session import Recording
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from bokeh.server.callbacks import PeriodicCallback
+
 pytestmark = pytest.mark.usefixtures("wire")
 
 
@@ -341,6 +343,8 @@ def test_a_callback_updates_all_sessions(
         if how != "periodic":
             await _turns()
             assert [widget.roots[0].text for widget in widgets] == ["1"] * 3
+            assert server_context._callbacks is not None
+            assert server_context._callbacks._functions == {}
         else:
             await _until(lambda: widgets[0].roots[0].text == "3")
 
@@ -371,11 +375,20 @@ def test_a_callback_may_be_added_and_removed_by_a_thread(
             removed = server_context.add_periodic_callback(lambda: threads.append(threading.current_thread()), 1)
             server_context.remove_periodic_callback(removed)
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
+        added: list[PeriodicCallback] = []
+
+        def add() -> None:
+            added.append(server_context.add_periodic_callback(lambda: None, 1))
+
+        for target in (work, add):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+        server_context.remove_periodic_callback(added[0])  # the loop has not yet scheduled it
         await _turns()
         assert threads == [threading.main_thread()]
+        assert server_context._callbacks is not None
+        assert server_context._callbacks._group._group._periodic_callback_removers == {}
 
     _in_kernel(monkeypatch, application, body)
 

@@ -6,6 +6,7 @@ The behaviours are those of Bokeh's own tests of lifecycle handlers; where a not
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import logging
 import signal
@@ -145,8 +146,11 @@ def test_the_order_on_the_loop_of_a_kernel(recorder_type: type[Recorder], monkey
     async def body() -> None:
         widget = BokehWidget(Application(recorder))
         assert recorder.calls == ["loaded", "created", "modify"]
+        context = widget.session.context
         widget.close()
+        context.end(pytest.fail)  # once more
         await _until(lambda: len(recorder.calls) == 4)
+        await asyncio.sleep(0.01)
         assert recorder.calls[3:] == ["destroyed"]
         assert recorder.threads[3] is threading.main_thread()
 
@@ -164,6 +168,38 @@ def test_plain_hooks_run_in_the_thread_of_the_cell(monkeypatch: pytest.MonkeyPat
     assert set(recorder.threads) == {threading.main_thread()}
 
 
+def test_plain_hooks_of_a_file_do_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "main.py").write_text(MAIN)
+    (tmp_path / "app_hooks.py").write_text(
+        HOOKS.format(kind="def").replace("append(", "append(threading.current_thread().name + ")
+    )
+
+    async def body() -> None:
+        widget = BokehWidget(tmp_path)
+        calls = _calls(widget)
+        widget.close()
+        name = threading.main_thread().name
+        assert calls == [f"{name}loaded", f"{name}created", f"{name}destroyed"]
+
+    _in_kernel(monkeypatch, body)
+
+
+def test_a_coroutine_runs_in_the_context_of_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    where: contextvars.ContextVar[str] = contextvars.ContextVar("where", default="nowhere")
+    seen: list[str] = []
+
+    async def created(_context: Any) -> None:
+        await asyncio.sleep(0)
+        seen.append(where.get())
+
+    async def body() -> None:
+        where.set("cell")
+        BokehWidget(Application(Recorder(created=created)))
+
+    _in_kernel(monkeypatch, body)
+    assert seen == ["cell"]
+
+
 def test_each_handler_has_its_turn() -> None:
     calls: list[str] = []
     first = Recorder(created=lambda _c: calls.append("first"))
@@ -172,7 +208,9 @@ def test_each_handler_has_its_turn() -> None:
     assert calls == ["first", "second"]
 
 
+MAIN = "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div())"
 HOOKS = """
+import threading
 calls = []
 def on_server_loaded(server_context): calls.append("loaded")
 def on_server_unloaded(server_context): calls.append("unloaded")
@@ -181,20 +219,57 @@ def on_server_unloaded(server_context): calls.append("unloaded")
 """
 
 
+def _calls(widget: BokehWidget) -> list[str]:
+    [handler] = widget.session.context.application.handlers  # type: ignore[union-attr]
+    calls: list[str] = handler._lifecycle_handler._module.calls  # type: ignore[attr-defined]
+    return calls
+
+
 @pytest.mark.parametrize("name", ["app_hooks.py", "server_lifecycle.py"])
 @pytest.mark.parametrize("kind", ["def", "async def"])
 def test_hooks_of_a_directory(kind: str, name: str, tmp_path: Path) -> None:
     # Bokeh's server does not await coroutines of such files
-    (tmp_path / "main.py").write_text(
-        "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div())"
-    )
+    (tmp_path / "main.py").write_text(MAIN)
     (tmp_path / name).write_text(HOOKS.format(kind=kind))
     widget = BokehWidget(tmp_path)
-    [handler] = widget.session.context.application.handlers  # type: ignore[union-attr]
-    calls = handler._lifecycle_handler._module.calls  # type: ignore[attr-defined]
+    calls = _calls(widget)
     widget.close()
     shut_down()
     assert calls == ["loaded", "created", "destroyed", "unloaded"]
+
+
+def test_hooks_may_add_callbacks_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(name: str, server_context: Any) -> None:
+        def note(kind: str) -> None:
+            recorder.calls.append(f"{kind} of {name}")
+            if kind == "periodic":
+                server_context.remove_periodic_callback(periodic)
+
+        server_context.add_next_tick_callback(lambda: note("next tick"))
+        server_context.add_timeout_callback(lambda: note("timeout"), 5)
+        periodic = server_context.add_periodic_callback(lambda: note("periodic"), 30)
+
+    recorder = AsyncRecorder(
+        loaded=lambda context: add("server", context),
+        created=lambda context: add("session", context.server_context),
+    )
+
+    async def body() -> None:
+        application = Application(recorder)
+        context_of(application).load()
+        await _until(lambda: len(recorder.calls) == 4)
+        widget = BokehWidget(application)
+        await _until(lambda: len(recorder.calls) == 9)
+        widget.close()
+        await _until(lambda: len(recorder.calls) == 10)
+        shut_down()
+
+    _in_kernel(monkeypatch, body)
+    assert recorder.calls == [
+        *("loaded", "next tick of server", "timeout of server", "periodic of server"),
+        *("created", "modify", "next tick of session", "timeout of session", "periodic of session"),
+        *("destroyed", "unloaded"),
+    ]
 
 
 def test_a_hook_may_fill_the_document_first() -> None:
@@ -532,9 +607,7 @@ def test_a_held_application_stays_loaded() -> None:
 def test_changed_files_unload_the_application_that_they_were(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "main.py").write_text(
-        "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div())"
-    )
+    (tmp_path / "main.py").write_text(MAIN)
     hooks = tmp_path / "app_hooks.py"
     code = "def on_server_loaded(c): print('loaded {0}')\ndef on_server_unloaded(c): print('unloaded {0}')\n"
     hooks.write_text(code.format("old"))

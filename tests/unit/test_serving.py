@@ -155,10 +155,11 @@ def test_a_tab_opens_its_session_when_it_is_selected() -> None:
     assert container.titles == ("/", "/stats", "/more")
     assert _texts() == ["one"]
     container.selected_index = 1
+    opened = bokeh_widget.widget.open_widgets()
     assert _texts() == ["one", "two"]
     container.selected_index = 0
     container.selected_index = 1
-    assert _texts() == ["one", "two"]
+    assert bokeh_widget.widget.open_widgets() == opened
 
 
 def test_an_accordion_opens_what_is_unfolded() -> None:
@@ -261,6 +262,17 @@ def test_what_is_open_elsewhere_is_unloaded_later() -> None:
     assert "unloaded" not in recorder.calls
     elsewhere.close()
     assert recorder.calls[-1] == "unloaded"
+
+
+def test_what_is_opened_again_stays_loaded() -> None:
+    recorder = Recorder()
+    application = Application(recorder)
+    elsewhere = BokehWidget(application)
+    serve({"/": application}).close()
+    again = BokehWidget(application)
+    elsewhere.close()
+    again.close()
+    assert "unloaded" not in recorder.calls
 
 
 def test_a_cell_that_runs_again_closes_its_tabs(shell: InteractiveShell) -> None:
