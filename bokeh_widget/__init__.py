@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import diagnostics, errors, widget  # noqa: F401  # as type checkers see them
+    from . import diagnostics, errors, serving, widget  # noqa: F401  # as type checkers see them
     from ._session import Session
     from ._stats import ClientStats, WidgetStats
     from .diagnostics import Info, info
+    from .serving import Applications, serve
     from .widget import BokehWidget, State, close_all, show
 
 __all__ = [
+    "Applications",
     "BokehWidget",
     "ClientStats",
     "Info",
@@ -25,11 +27,13 @@ __all__ = [
     "close_all",
     "errors",
     "info",
+    "serve",
     "show",
 ]
 
 # Jupyter Server imports this package for its extension, and needs neither Bokeh nor ipywidgets for that
 _HOMES: Final = {
+    "Applications": "serving",
     "BokehWidget": "widget",
     "ClientStats": "_stats",
     "Info": "diagnostics",
@@ -38,9 +42,10 @@ _HOMES: Final = {
     "WidgetStats": "_stats",
     "close_all": "widget",
     "info": "diagnostics",
+    "serve": "serving",
     "show": "widget",
 }
-_MODULES: Final = {"diagnostics", "errors", "widget"}
+_MODULES: Final = {"diagnostics", "errors", "serving", "widget"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,9 @@ MATHJAX: Final = "bokeh-mathjax"
 GL: Final = "bokeh-gl"
 COMPONENTS: Final = (CORE, "bokeh-widgets", "bokeh-tables", GL, MATHJAX)
 """Bokeh's own bundles, in the order in which they are loaded."""
+
+_APPLICATION_MODULE: Final = re.compile(r"bokeh_app_[0-9a-f]{32}")
+"""How Bokeh names a module in which the code of an application runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,21 @@ def required_bundles(objs: Sequence[HasProps | Document]) -> list[Bundle]:
         found.append(Bundle(name if name in COMPONENTS else f"{name}@{_file_digest(path)}", path))
     # what resources write themselves is the log level; what follows are the compiled models
     for text in bundle.js_raw[len(resources.js_raw) :]:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        found.append(Bundle(f"custom@{digest}", text))
+        digest, source = _same_for_all_sessions(text)
+        found.append(Bundle(f"custom@{digest}", source))
     return found
+
+
+def _same_for_all_sessions(text: str) -> tuple[str, str]:
+    """Give a compiled bundle a digest and names that do not depend on the session.
+
+    The code of an application defines its models anew in each session, in a module with a name of its own. A page
+    never frees a script that it has evaluated, so that the same models must be the same script.
+    """
+    modules = list(dict.fromkeys(_APPLICATION_MODULE.findall(text)))
+    anonymous = _APPLICATION_MODULE.sub(lambda found: f"application_{modules.index(found[0])}", text)
+    digest = hashlib.sha256(anonymous.encode()).hexdigest()[:12]
+    return digest, _APPLICATION_MODULE.sub(lambda found: f"application_{digest}_{modules.index(found[0])}", text)
 
 
 def bundles_for_value(attr: str, value: object) -> list[str]:

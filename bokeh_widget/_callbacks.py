@@ -13,15 +13,15 @@ import inspect
 import time
 import traceback
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bokeh.document.callbacks import invoke_with_curdoc
-from bokeh.io.doc import _PATCHED_CURDOCS
+from bokeh.io.doc import _PATCHED_CURDOCS, patch_curdoc
 from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
 from tornado.ioloop import IOLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
 
     from bokeh.core.types import ID
     from bokeh.document import Document
@@ -81,13 +81,26 @@ class SessionCallbacks:
             self._on_loop(self._group.remove_all_callbacks)
 
     def _on_loop(self, work: Callable[[], None]) -> None:
-        # Bokeh makes futures of the loop of this thread, and those of a thread that handles comm
-        # messages (a subshell of the kernel) never wake the loop that is to run the callback
-        loop = self._loop
-        if loop is None or loop is IOLoop.current(instance=False):
-            work()
-        else:
-            loop.add_callback(work)
+        on_loop(self._loop, work)
+
+
+def on_loop(loop: IOLoop | None, work: Callable[[], object]) -> None:
+    """Do something in the thread of a loop, at once if this is it.
+
+    Bokeh makes futures of the loop of this thread, and those of a thread that handles comm messages (a subshell of
+    the kernel) never wake the loop that is to run the callback.
+
+    Parameters
+    ----------
+    loop : tornado.ioloop.IOLoop or None
+        The loop; without one it is done here.
+    work : callable
+        What to do.
+    """
+    if loop is None or loop is IOLoop.current(instance=False):
+        work()
+    else:
+        loop.add_callback(work)
 
 
 def _guarded(
@@ -112,18 +125,33 @@ def _guarded(
     return call
 
 
-class _Steps:
+class Steppable(Protocol):
+    """What a coroutine works on: a session, or the context of one."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether no further step is taken."""
+
+    @property
+    def document(self) -> Document:
+        """The document, which is ``curdoc()`` in each step."""
+
+    def batch(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock for one step."""
+
+
+class Steps:
     """Runs an asynchronous callback step by step: each, from one await to the next, is like a plain callback.
 
     Bokeh sets ``curdoc()`` only while it makes the coroutine, and neither the lock nor the batch may be held
     while it waits.
     """
 
-    def __init__(self, session_ref: weakref.ref[Session], awaitable: Awaitable[Any]) -> None:
-        self._session = session_ref
+    def __init__(self, session_ref: weakref.ref[Any], awaitable: Awaitable[Any]) -> None:
+        self._session: weakref.ref[Steppable] = session_ref
         self._awaitable = awaitable
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         inner = self._awaitable.__await__()
         step: Callable[[], Any] = functools.partial(next, inner)
         while True:
@@ -132,14 +160,14 @@ class _Steps:
                 close = getattr(inner, "close", None)  # generators have it, other iterators may not
                 if close is not None:
                     close()
-                return
+                return None
             with session.batch():
-                is_done, waits_for = _advance(session.document, step)
+                is_done, value = _advance(session.document, step)
             if is_done:
-                return
+                return value
             del session  # the loop holds it weakly
             try:
-                sent = yield waits_for
+                sent = yield value
             except BaseException as error:  # noqa: BLE001  # the callback decides what to do about it
                 step = functools.partial(_throw, inner, error)
             else:
@@ -147,15 +175,28 @@ class _Steps:
 
 
 def _advance(document: Document, step: Callable[[], Any]) -> tuple[bool, Any]:
-    result: tuple[bool, Any] = (True, None)
+    with curdoc_is(document):
+        try:
+            return False, step()
+        except StopIteration as stop:
+            return True, stop.value
 
-    def advance() -> None:
-        nonlocal result
-        with contextlib.suppress(StopIteration):
-            result = (False, step())
 
-    invoke_with_curdoc(document, advance)
-    return result
+@contextlib.contextmanager
+def curdoc_is(document: Document) -> Iterator[None]:
+    """Make ``curdoc()`` a document, and what it was at the end, even of an exception.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        The document.
+    """
+    patched = patch_curdoc(document)
+    patched.__enter__()
+    try:
+        yield
+    finally:
+        patched.__exit__(None, None, None)  # with the exception, it would keep the document
 
 
 def _send(inner: Any, value: Any) -> Any:
@@ -168,7 +209,7 @@ def _throw(inner: Any, error: BaseException) -> Any:
 
 async def _finish(session_ref: weakref.ref[Session], result: Awaitable[Any]) -> None:
     try:
-        await _Steps(session_ref, result)
+        await Steps(session_ref, result)
     except Exception as error:  # noqa: BLE001
         session = session_ref()
         if session is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bokeh.document import Document
 from bokeh.model import Model
@@ -12,9 +12,13 @@ from bokeh.models.ui import UIElement
 
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, MixedDocumentsError
 
+if TYPE_CHECKING:
+    from ._contexts import SessionContext
+
 _TAKES: Final = (
     "BokehWidget takes a Bokeh model to show (figure, layout, widget, table …), a list of them, "
-    "or a bokeh.document.Document"
+    "a bokeh.document.Document, or an application (a function of the document, the path of a script, directory or "
+    "notebook, a bokeh.application.Application)"
 )
 
 _made: Final[weakref.WeakSet[Document]] = weakref.WeakSet()
@@ -33,11 +37,14 @@ class Content:
         Whether the document was made here, now or before, for models that were in none.
     root_ids : list of str or None
         Models to show, by id; None shows every root, those that are added later too.
+    context : SessionContext, optional
+        What the code of an application was given while it filled the document.
     """
 
     document: Document
     is_own: bool
     root_ids: list[str] | None
+    context: SessionContext | None = None
 
 
 def resolve_content(obj: object) -> Content:

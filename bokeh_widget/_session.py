@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 from . import _bundles
 from ._callbacks import SessionCallbacks, restore_curdoc
 from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
+from ._contexts import ServerContext, SessionContext
 from ._flow import Connection, Flow, Patch, source_of
 from ._heartbeat import Heartbeat
 from ._protocol import Buffer, ClientPatch, DocumentState
@@ -57,6 +57,8 @@ class Session:
         Whether closing the session empties the document, since nobody else asked for it.
     loop : tornado.ioloop.IOLoop, optional
         Where the document's callbacks run; without it they never do.
+    context : SessionContext, optional
+        What the code of an application knows of the session already; a session without one makes its own.
 
     Notes
     -----
@@ -64,8 +66,16 @@ class Session:
     session closes itself.
     """
 
-    def __init__(self, document: Document, *, owns_document: bool = False, loop: IOLoop | None = None) -> None:
-        self.id: Final = uuid.uuid4().hex
+    def __init__(
+        self,
+        document: Document,
+        *,
+        owns_document: bool = False,
+        loop: IOLoop | None = None,
+        context: SessionContext | None = None,
+    ) -> None:
+        self.context: Final = context or SessionContext(ServerContext(None, loop), document)
+        self.id: Final[str] = self.context.id
         self.lock: Final = threading.RLock()
         self.last_error: BaseException | None = None
         self.callback_rate: Final = RateMeter()
@@ -80,6 +90,17 @@ class Session:
         document.callbacks.on_change_dispatch_to(self)
         _sessions[id(document)] = self
         self._callbacks = SessionCallbacks(self, loop)
+        self.context.enter(self)
+
+    def __del__(self) -> None:
+        """Call the hooks of a session that was collected together with its widget: everything is still there."""
+        context: SessionContext | None = self.__dict__.get("context")
+        if context is None or not context.owes_hooks:
+            return
+        if context.loop is None:
+            self.close()
+        else:
+            context.loop.add_callback(self.close)
 
     def __repr__(self) -> str:
         """Show the state at a glance."""
@@ -172,14 +193,16 @@ class Session:
             else:
                 self.close(empty_document=empty_document)
 
-    def close(self, *, empty_document: bool = True) -> None:
+    def close(self, *, empty_document: bool = True, tell_connections: bool = True) -> None:
         """Stop everything that the session does, and close what shows it. Idempotent.
 
         Parameters
         ----------
         empty_document : bool, default True
             Take the roots out of a document that was made for this session, which sets its
-            models free to be shown elsewhere.
+            models free to be shown elsewhere. That of an application is emptied in any case.
+        tell_connections : bool, default True
+            Whether to close what shows the session; what ends with the kernel says so itself.
         """
         with self.lock:
             document = self._document
@@ -195,14 +218,16 @@ class Session:
                 del _sessions[id(document)]
             with contextlib.suppress(KeyError):
                 document.callbacks.remove_on_change(self)
-            if self._owns_document and empty_document:
+            if self._owns_document and (empty_document or self.context.application is not None):
                 try:
                     document.clear()
                 except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
                     self.report_error(error)
-            self._error_callbacks.clear()
-        for connection in connections:
-            connection.close()
+        self.context.end(self.report_error)
+        self._error_callbacks.clear()
+        if tell_connections:
+            for connection in connections:
+                connection.close()
 
     # --- callbacks of the document ---------------------------------------------------------
 

@@ -11,6 +11,8 @@
     ├── ProtocolError(ValueError)        a message from the page that must not be applied
     │   └── FrameTooLargeError           … because it is larger than the limit
     ├── CustomModelError                 Bokeh cannot compile a custom model
+    ├── ApplicationError                 an application, or one of its hooks, failed
+    │   └── SessionRefusedError          … or a hook wants no session
     └── BrowserError                     something failed in the page
 
 Each message says what happened, names the offending value and says what to do.
@@ -56,6 +58,17 @@ class FrameTooLargeError(ProtocolError):
 
 class CustomModelError(BokehWidgetError):
     """Bokeh's compiler refuses the implementation of a custom model."""
+
+
+class ApplicationError(BokehWidgetError):
+    """The code of an application failed, so that there is no session to show.
+
+    The message has the file, the line and the traceback of the code itself.
+    """
+
+
+class SessionRefusedError(ApplicationError):
+    """A hook or the application itself destroyed the session before it was open."""
 
 
 class BrowserError(BokehWidgetError):

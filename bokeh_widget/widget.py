@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import traitlets
 from bokeh.core.types import ID
-from bokeh.themes import Theme
 from IPython.display import display
-from ipywidgets import Layout, widget_serialization
+from ipywidgets import widget_serialization
 
 from . import _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
-from ._content import Content, resolve_content
 from ._flow import now_ms
+from ._hosting import open_content
+from ._options import Options
 from ._pages import Pages
 from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
 from ._session import (
@@ -33,22 +33,26 @@ from ._session import (
     session_of,
 )
 from ._stats import WidgetStats
-from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
+from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from ._version import __version__
 from ._waker import waker
 from ._weak import CollectableDOMWidget
 from ._wire import Wire
-from .errors import InputTypeError, InputValueError, ProtocolError, SessionClosedError
+from .errors import ProtocolError, SessionClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
+    from bokeh.application import Application
     from bokeh.document import Document
     from bokeh.model import Model
-    from bokeh.models.ui import UIElement
+    from bokeh.themes import Theme
+    from ipywidgets import Layout
 
+    from ._content import Content
     from ._flow import Patch
+    from ._hosting import Showable
 
 log = logging.getLogger("bokeh_widget")
 
@@ -76,9 +80,14 @@ class BokehWidget(CollectableDOMWidget):
 
     Parameters
     ----------
-    obj : UIElement, sequence of UIElement, or Document
+    obj : UIElement, sequence of UIElement, Document, or an application
         What to show: a figure, layout, widget or table, several of them as roots, or a whole
         document. A model that already is in a document shares the session of that document.
+        An application is a function that fills the document it is given, the path of a script,
+        a directory or a notebook, or a ``bokeh.application.Application``: the widget opens a
+        session of it, and each further cell that displays the widget another one.
+    argv : list of str, optional
+        Arguments of a script, directory or notebook.
     theme : str or bokeh.themes.Theme, optional
         Theme for the document, by the name of a built-in one or as an object.
     layout : ipywidgets.Layout or dict, optional
@@ -94,10 +103,12 @@ class BokehWidget(CollectableDOMWidget):
     InputTypeError
         If ``obj`` or an option is of a type that is not accepted.
     InputValueError
-        If models of different documents are mixed, there is nothing to show, or the limit is
-        too small.
+        If models of different documents are mixed, there is nothing to show, nothing is at the
+        path, or the limit is too small.
     CustomModelError
         If Bokeh cannot compile a custom model.
+    ApplicationError
+        If the code of an application fails; the message has its own traceback.
 
     Examples
     --------
@@ -127,28 +138,23 @@ class BokehWidget(CollectableDOMWidget):
 
     def __init__(
         self,
-        obj: UIElement | Sequence[UIElement] | Document,
+        obj: Showable,
         *,
+        argv: list[str] | None = None,
         theme: str | Theme | None = None,
         layout: Layout | dict[str, str] | None = None,
         pause_when_hidden: bool = True,
         frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES,
     ) -> None:
-        if layout is not None and not isinstance(layout, (Layout, dict)):
-            raise InputTypeError(
-                f"layout must be an ipywidgets.Layout or a dict of CSS properties, but got {layout!r:.80}"
-            )
-        if not isinstance(pause_when_hidden, bool):
-            raise InputTypeError(f"pause_when_hidden must be True or False, but got {pause_when_hidden!r:.80}")
-        checked_theme = _checked_theme(theme)
-        wire = Wire(_weak_send(self), _checked_limit(frame_limit_bytes))
+        self._options = Options(
+            theme=theme, layout=layout, pause_when_hidden=pause_when_hidden, frame_limit_bytes=frame_limit_bytes
+        )
+        wire = Wire(_weak_send(self), frame_limit_bytes)
         _follow_cells()
-        content = resolve_content(obj)
-        if checked_theme is not None:
-            content.document.theme = checked_theme
+        content = open_content(obj, argv=argv, theme=theme)
         self.pause_when_hidden = pause_when_hidden
-        self._theme = checked_theme
         self._error_callbacks: list[ErrorCallback] = []
+        self._others: weakref.WeakValueDictionary[int | None, BokehWidget] = weakref.WeakValueDictionary()
         self._pages = Pages(wire, runtime().provide)
         self._due = waker.alarm(_weak_call(self, BokehWidget.send_due))
         self._expected_in_run = cells.current_run
@@ -168,7 +174,9 @@ class BokehWidget(CollectableDOMWidget):
     def _open_session(self, content: Content) -> Session:
         session = session_of(content.document)
         if session is None:
-            session = Session(content.document, owns_document=content.is_own, loop=_kernel.io_loop())
+            session = Session(
+                content.document, owns_document=content.is_own, loop=_kernel.io_loop(), context=content.context
+            )
         session.connect(self)
         if cells.current_run is not None:
             with session.lock:
@@ -254,27 +262,27 @@ class BokehWidget(CollectableDOMWidget):
         """Whether the widget, or the session that it shows, has been closed."""
         return self.comm is None or self._session.closed
 
-    def update(self, obj: UIElement | Sequence[UIElement] | Document) -> None:
+    def update(self, obj: Showable, *, argv: list[str] | None = None) -> None:
         """Show something else in the same place; the old document is freed.
 
         The theme and the ``on_error`` callbacks of the widget stay.
 
         Parameters
         ----------
-        obj : UIElement, sequence of UIElement, or Document
+        obj : UIElement, sequence of UIElement, Document, or an application
             As for the constructor.
+        argv : list of str, optional
+            Arguments of a script, directory or notebook.
 
         Raises
         ------
         SessionClosedError
             After :meth:`close`.
-        InputTypeError, InputValueError, CustomModelError
+        InputTypeError, InputValueError, CustomModelError, ApplicationError
             As for the constructor; what is shown stays as it was.
         """
         _ = self.session  # raises
-        content = resolve_content(obj)
-        if self._theme is not None:
-            content.document.theme = self._theme
+        content = open_content(obj, argv=argv, theme=self._options.theme)
         # other threads go on meanwhile; one lock at a time, since a callback of one document may change the other
         new = self._open_session(content)
         try:
@@ -376,7 +384,10 @@ class BokehWidget(CollectableDOMWidget):
         run = cells.current_run
         if run is not None and self._shown_in_run == run and _kernel.is_cell_result():
             return {}  # show() has displayed it, and is the last expression of its cell
-        self._expected_in_run = run
+        application = self._session.context.application
+        if application is not None and self._is_displayed and run not in (None, self._displayed_in_run):
+            return self._other_for(run, application)._repr_mimebundle_(**kwargs)
+        self._expected_in_run = self._displayed_in_run = run
         cells.pin(self, opened=False)
         if run is None and not self.has_clients:
             self._unpin_later()  # no cell lets it go, if no page ever shows it
@@ -385,8 +396,19 @@ class BokehWidget(CollectableDOMWidget):
             self._due.within(_DUE_MS)
         return super()._repr_mimebundle_(**kwargs)
 
+    def _other_for(self, run: int | None, application: Application) -> BokehWidget:
+        """Give the widget of the session that this run of a cell opens; it is closed when the cell runs again."""
+        other = self._others.get(run)
+        if other is None or other.closed:
+            other = self._others[run] = BokehWidget(application, **self._options.given)
+            other._error_callbacks.extend(self._error_callbacks)
+            cells.pin(other, opened=True)
+        return other
+
     _shown_in_run: int | None = None
+    _displayed_in_run: int | None = None
     _is_displayed = False
+    _unused_callbacks: tuple[Callable[[], object], ...] = ()
 
     # --- towards the pages -----------------------------------------------------------------
 
@@ -499,6 +521,10 @@ class BokehWidget(CollectableDOMWidget):
                     yield session
                     return
 
+    def when_unused(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` when a page that showed the widget has not shown it for the grace period."""
+        self._unused_callbacks += (callback,)
+
     def _unpin_later(self) -> None:
         if self._cancel_unpin is None:
             self._cancel_unpin = _kernel.call_later(
@@ -509,6 +535,8 @@ class BokehWidget(CollectableDOMWidget):
         self._cancel_unpin = None
         if not self.has_clients:
             cells.unpin(self)
+            for callback in self._unused_callbacks:
+                callback()
 
     def _update_state(self) -> None:
         if self.has_clients:
@@ -562,36 +590,14 @@ def _disconnect_dead(session_ref: weakref.ref[Session]) -> None:
         session.close_if_unused()
 
 
-def _checked_theme(theme: object) -> str | Theme | None:
-    if theme is None or isinstance(theme, Theme):
-        return theme
-    if not isinstance(theme, str):
-        raise InputTypeError(
-            f"theme must be the name of a built-in theme or a bokeh.themes.Theme, but got {theme!r:.80}"
-        )
-    from bokeh.themes import built_in_themes  # noqa: PLC0415  # builds every theme
-
-    if theme not in built_in_themes:
-        raise InputValueError(f"no theme is called {theme!r}; the built-in ones are {', '.join(built_in_themes)}")
-    return theme
-
-
-def _checked_limit(limit_bytes: object) -> int:
-    if isinstance(limit_bytes, bool) or not isinstance(limit_bytes, int):
-        raise InputTypeError(f"frame_limit_bytes must be a whole number of bytes, but got {limit_bytes!r:.80}")
-    if limit_bytes < MIN_FRAME_LIMIT_BYTES:
-        raise InputValueError(f"frame_limit_bytes must be at least {MIN_FRAME_LIMIT_BYTES}, but got {limit_bytes}")
-    return limit_bytes
-
-
-def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> BokehWidget:
+def show(obj: Showable, **options: Any) -> BokehWidget:
     """Display a Bokeh object in this cell and give its widget.
 
     The widget is closed when the cell runs again.
 
     Parameters
     ----------
-    obj : UIElement, sequence of UIElement, or Document
+    obj : UIElement, sequence of UIElement, Document, or an application
         What to show.
     **options
         As for :class:`BokehWidget`.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import TYPE_CHECKING
 
 import comm
 import hypothesis
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 import bokeh_widget
 from bokeh_widget import _weak
+from bokeh_widget._cells import cells
 from tests.unit.wires import Page, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from bokeh_widget import BokehWidget
 
@@ -41,6 +46,25 @@ def page_of(wire: Wire) -> Callable[..., Page]:
         return page
 
     return make
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """A real IPython shell without a kernel, which has listened to its cells once."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    config = Config()
+    config.HistoryManager.enabled = False
+    excepthook = sys.excepthook
+    running = InteractiveShell.instance(config=config, colors="nocolor")
+    running.run_cell("from bokeh.models import Div\nfrom bokeh_widget import BokehWidget, show\nimport weakref, gc")
+    # only a kernel can tell the id of the cell that makes the first widget
+    running.run_cell("BokehWidget(Div()).close()")
+    yield running
+    running.reset(new_session=False)
+    InteractiveShell.clear_instance()
+    sys.excepthook = excepthook
+    cells._pins.clear()
+    cells._running.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from typing import Final
 import pytest
 
 import bokeh_widget
-from bokeh_widget import BokehWidget, Session, errors
+from bokeh_widget import Applications, BokehWidget, Session, errors
+from bokeh_widget._contexts import ServerContext, SessionContext
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "bokeh_widget"
@@ -32,11 +33,15 @@ ORDER: Final = (
     "_stats",
     "_columns",
     "_upstream",
+    "_upstream_code",
     "_bundles",
     "_validation",
     "_codec",
     "_content",
+    "_hooks",
     "_callbacks",
+    "_server_callbacks",
+    "_contexts",
     "_flow",
     "_heartbeat",
     "_session",
@@ -44,14 +49,18 @@ ORDER: Final = (
     "_wire",
     "_pages",
     "_kernel",
+    "_application",
+    "_hosting",
+    "_options",
     "_cells",
     "_weak",
     "_bokehjs",
     "widget",
     "diagnostics",
+    "serving",
     "__init__",
 )
-EDGES: Final = {"_kernel", "_weak", "_bokehjs", "widget"}
+EDGES: Final = {"_kernel", "_options", "_weak", "_bokehjs", "widget", "serving"}
 FRONT: Final = {"ipywidgets", "IPython", "ipykernel", "comm", "traitlets", "jupyter_client"}
 
 
@@ -107,6 +116,7 @@ def test_the_check_sees_imports() -> None:
 
 
 PUBLIC: Final = [
+    "Applications",
     "BokehWidget",
     "ClientStats",
     "Info",
@@ -117,6 +127,7 @@ PUBLIC: Final = [
     "close_all",
     "errors",
     "info",
+    "serve",
     "show",
 ]
 ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(value, type)}
@@ -147,8 +158,17 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
 
 
 def _public_callables() -> dict[str, object]:
-    found: dict[str, object] = {"show": bokeh_widget.show, "close_all": bokeh_widget.close_all}
-    for owner in (BokehWidget, Session, bokeh_widget.State, *(getattr(errors, name) for name in sorted(ERRORS))):
+    functions = (bokeh_widget.show, bokeh_widget.close_all, bokeh_widget.serve)
+    found: dict[str, object] = {function.__name__: function for function in functions}
+    contexts = (SessionContext, ServerContext)
+    for owner in (
+        BokehWidget,
+        Session,
+        Applications,
+        *contexts,
+        bokeh_widget.State,
+        *(getattr(errors, name) for name in sorted(ERRORS)),
+    ):
         found[owner.__name__] = owner
         for name, member in vars(owner).items():
             if name[0] != "_" and (inspect.isfunction(member) or isinstance(member, property)):

@@ -59,7 +59,7 @@ def _child_of_another() -> Any:
 # what is given, the error, what the message names, and the remedy in it
 CONSTRUCTOR: dict[str, tuple[Callable[[], Any], type[BokehWidgetError], str, str]] = {
     "none": (lambda: None, InputTypeError, "NoneType: None", "BokehWidget takes a Bokeh model"),
-    "string": (lambda: "figure", InputTypeError, "str: 'figure'", "BokehWidget takes a Bokeh model"),
+    "path of nothing": (lambda: "figure", InputValueError, "'figure'", "a script (.py), a notebook"),
     "number": (lambda: 3.5, InputTypeError, "float: 3.5", "BokehWidget takes a Bokeh model"),
     "dict": (lambda: {"a": 1}, InputTypeError, "dict: {'a': 1}", "BokehWidget takes a Bokeh model"),
     "set of models": (lambda: {Div()}, InputTypeError, "set: {Div(", "a list of them"),
@@ -147,6 +147,8 @@ def test_update(case: str) -> None:
         ("theme", "darkest", InputValueError, "dark_minimal"),
         ("layout", "50%", InputTypeError, "ipywidgets.Layout or a dict"),
         ("layout", ["50%"], InputTypeError, "ipywidgets.Layout or a dict"),
+        ("argv", "3", InputTypeError, "list of strings"),
+        ("argv", ["3"], InputValueError, "scripts, directories and notebooks"),
         ("pause_when_hidden", 1, InputTypeError, "True or False"),
         ("pause_when_hidden", None, InputTypeError, "True or False"),
     ],

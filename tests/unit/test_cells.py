@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import gc
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from bokeh_widget import _kernel
 from bokeh_widget._cells import _Cells, cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from IPython.core.interactiveshell import InteractiveShell
 
 pytestmark = pytest.mark.usefixtures("wire")
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    config = Config()
-    config.HistoryManager.enabled = False
-    excepthook = sys.excepthook
-    running = InteractiveShell.instance(config=config, colors="nocolor")
-    running.run_cell("from bokeh.models import Div\nfrom bokeh_widget import BokehWidget, show\nimport weakref, gc")
-    # only a kernel can tell the id of the cell that makes the first widget
-    running.run_cell("BokehWidget(Div()).close()")
-    yield running
-    running.reset(new_session=False)
-    InteractiveShell.clear_instance()
-    sys.excepthook = excepthook
-    cells._pins.clear()
-    cells._running.clear()
 
 
 def _run(shell: InteractiveShell, code: str, cell_id: str | None = None) -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import random
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from bokeh.events import RangesUpdate
+from bokeh.models import ColumnDataSource
+from bokeh.plotting import figure
+from tornado.ioloop import IOLoop
 
+import bokeh_widget
 from bokeh_widget import BokehWidget
+from bokeh_widget._hosting import shut_down
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/applications.md")
 MAX_PICTURE_BYTES: Final = 200_000
 
 
@@ -46,16 +56,63 @@ def test_the_first_cell_runs_and_its_callback_works() -> None:
         assert fig.title.text == "1.0 to 2.5"
 
 
+def _blocks(name: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.usefixtures("wire")
+@pytest.mark.parametrize("name", ["README.md", "docs/applications.md"])
+def test_the_application_runs(
+    name: str, shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div(text='stats'))"
+    (tmp_path / "stats.py").write_text(script)
+    shell.user_ns |= {"ColumnDataSource": ColumnDataSource, "figure": figure, "random": random.random}
+    [block, *more] = [block for block in _blocks(name) if "make_document" in block]
+    shell.run_cell(block, cell_id="first").raise_error()
+    [widget] = bokeh_widget.widget.open_widgets()
+    [callback] = widget.document.session_callbacks
+    callback.callback()
+    [source] = widget.document.select({"type": ColumnDataSource})
+    assert len(source.data["x"]) == 1
+    for index, following in enumerate(more):
+        shell.run_cell(following, cell_id=str(index)).raise_error()
+    shut_down()
+
+
+@pytest.mark.usefixtures("wire")
+def test_the_producer_of_the_guide_feeds_all_sessions(tmp_path: Path) -> None:
+    [hooks] = [block for block in _blocks("docs/applications.md") if "def produce" in block]
+    (tmp_path / "app_hooks.py").write_text(f"def read_sensor():\n    return {{'x': [3]}}\n{hooks}")
+    main = "from bokeh.io import curdoc\nfrom bokeh.models import ColumnDataSource, Div\n"
+    main += "curdoc().add_root(Div(tags=[ColumnDataSource(name='source', data={'x': []})]))"
+    (tmp_path / "main.py").write_text(main)
+
+    async def body() -> None:
+        loop = IOLoop.current()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("bokeh_widget._kernel.io_loop", lambda: loop)
+            widgets = [BokehWidget(tmp_path) for _ in range(2)]
+            sources = [widget.document.get_model_by_name("source") for widget in widgets]
+            while not all(source.data["x"] for source in sources):  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.01)
+            bokeh_widget.close_all()
+            shut_down()
+
+    asyncio.run(asyncio.wait_for(body(), 30))
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_local_links_exist(name: str) -> None:
-    missing = [target for target in _targets(name) if not (ROOT / target).exists()]
+    missing = [target for target in _targets(name) if not (ROOT / name).parent.joinpath(target).exists()]
     assert missing == []
 
 
 def test_the_readme_links_every_example_and_document() -> None:
     targets = set(_targets("README.md"))
     examples = {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")}
-    assert targets >= {*examples, "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
+    assert targets >= {*examples, "docs/applications.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
 
 
 def test_pictures_are_small() -> None:

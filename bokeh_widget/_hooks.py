@@ -1,0 +1,159 @@
+"""Calls of lifecycle hooks, plain or coroutines: at once, with waiting for the end, or on the kernel's loop.
+
+Pure of kernels: the loop is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import inspect
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from bokeh.application.handlers import Handler
+from bokeh.application.handlers.lifecycle import LifecycleHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from tornado.ioloop import IOLoop
+
+_WRAPPERS: Final = {
+    method.__code__
+    for owner in (Handler, LifecycleHandler)
+    for method in (owner.on_session_created, owner.on_session_destroyed)
+}
+"""Coroutines of Bokeh that only call a plain function, or give back the coroutine of the user without awaiting it."""
+
+_unfinished: Final[dict[Coroutine[Any, Any, None], asyncio.AbstractEventLoop]] = {}
+"""What runs on the kernel's loop, or is about to, with that loop."""
+
+_PATIENCE_S: Final = 5.0
+_TURN_S: Final = 0.02
+
+
+def call_hook(hook: Callable[[Any], object], context: object) -> Awaitable[Any] | None:
+    """Call a hook; a plain one has run then.
+
+    Parameters
+    ----------
+    hook : callable
+        A hook of the user, or the method of a handler that calls it.
+    context : SessionContext or ServerContext
+        Its argument.
+
+    Returns
+    -------
+    awaitable or None
+        What is still to be awaited: a coroutine that has not begun.
+    """
+    result = hook(context)
+    while inspect.iscoroutine(result) and result.cr_code in _WRAPPERS:
+        try:
+            result.send(None)
+        except StopIteration as stop:
+            result = stop.value
+    return result if inspect.isawaitable(result) else None
+
+
+async def _await(awaitable: Awaitable[Any]) -> None:
+    await awaitable
+
+
+def finish(awaitable: Awaitable[Any] | None) -> None:
+    """Wait for the end of a hook in this thread, whether a loop runs in it or not.
+
+    Where one does, as in every cell of a notebook, the coroutine runs on a loop of its own in a thread of its own.
+
+    Parameters
+    ----------
+    awaitable : awaitable or None
+        What :func:`call_hook` gave.
+    """
+    if awaitable is None:
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        _run_on(asyncio.new_event_loop(), _await(awaitable))
+    else:
+        _run_beside(awaitable)
+
+
+def _run_on(loop: asyncio.AbstractEventLoop, work: Awaitable[None]) -> None:
+    # asyncio.run() would take the current loop of the thread away
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _run_beside(awaitable: Awaitable[Any]) -> None:
+    outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
+    is_abandoned = False
+
+    def run() -> None:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(_await(awaitable))
+        running.append((loop, task))
+        if is_abandoned:
+            task.cancel()
+        try:
+            _run_on(loop, task)
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    # in this context, so that what the hook prints goes where this code prints
+    context = contextvars.copy_context()
+    try:
+        threading.Thread(target=context.run, args=(run,), name="bokeh_widget.hook", daemon=True).start()
+        outcome.result()
+    except BaseException:
+        # the user interrupts the cell that waits, or the hook has failed, and its loop is closed
+        is_abandoned = True
+        for loop, task in running:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+        raise
+
+
+def finish_soon(loop: IOLoop | None, work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end on the kernel's loop, or at once where none runs.
+
+    Parameters
+    ----------
+    loop : tornado.ioloop.IOLoop or None
+        The kernel's loop.
+    work : coroutine
+        Must not raise.
+    """
+    event_loop: asyncio.AbstractEventLoop | None = getattr(loop, "asyncio_loop", None)
+    if loop is None or event_loop is None or not event_loop.is_running():
+        finish(work)
+        return
+    _unfinished[work] = event_loop
+
+    def start() -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda _task: _unfinished.pop(work, None))
+
+    loop.add_callback(start)
+
+
+def finish_running() -> None:
+    """Wait for what was begun on a loop that has ended; for at most five seconds."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline_s:
+        loops = [loop for loop in _unfinished.values() if not loop.is_running() and not loop.is_closed()]
+        if not loops:
+            return
+        loops[0].call_later(_TURN_S, loops[0].stop)
+        loops[0].run_forever()  # it may have been told to stop before

@@ -1,0 +1,392 @@
+"""Applications as this kernel hosts them: each is loaded once, opens sessions, and is unloaded at the end.
+
+The end is that of the kernel, or earlier: when nobody holds the application any more and no session of it is open,
+when its files have changed, or when what serves it was closed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from bokeh.application import Application
+from bokeh.application.handlers import Handler
+from bokeh.document import Document
+
+from . import _kernel
+from ._application import (
+    application_from_function,
+    application_from_path,
+    application_name,
+    check_handlers,
+    checked_argv,
+    checked_path,
+    failure,
+    is_application,
+    name_of,
+)
+from ._callbacks import curdoc_is
+from ._content import Content, resolve_content
+from ._contexts import ServerContext, SessionContext
+from ._hooks import call_hook, finish, finish_running
+from ._session import all_sessions
+from ._upstream_code import code_of_application, forget_modules
+from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Hashable, Sequence
+    from pathlib import Path
+
+    from bokeh.models.ui import UIElement
+    from bokeh.themes import Theme
+    from tornado.ioloop import IOLoop
+
+    Showable: TypeAlias = (
+        UIElement
+        | Sequence[UIElement]
+        | Document
+        | Callable[[Document], object]
+        | str
+        | os.PathLike[str]
+        | Application
+        | Handler
+    )
+
+log = logging.getLogger("bokeh_widget")
+
+_MARK: Final = "_bokeh_widget_context"
+_contexts: Final[weakref.WeakSet[ApplicationContext]] = weakref.WeakSet()
+# as long as a session of it is open, the same function is the same application
+_by_object: Final[weakref.WeakValueDictionary[Hashable, Application]] = weakref.WeakValueDictionary()
+# a script or directory is, until its files change
+_by_path: Final[dict[tuple[str, tuple[str, ...]], tuple[object, Application]]] = {}
+_lock: Final = threading.RLock()
+
+
+class ApplicationContext:
+    """One application in this kernel.
+
+    Parameters
+    ----------
+    application : bokeh.application.Application
+        The application.
+    loop : tornado.ioloop.IOLoop or None
+        Where its callbacks run.
+    """
+
+    def __init__(self, application: Application, loop: IOLoop | None) -> None:
+        self.application: Final = application
+        self.server_context: Final = ServerContext(self, loop)
+        self._lock = threading.RLock()
+        self._is_loaded = False
+        self._is_retired = False
+        _contexts.add(self)
+
+    def __del__(self) -> None:
+        """Unload the application that nobody holds any more, outside of garbage collection if there is a loop."""
+        if self.__dict__.get("_is_loaded") and not _kernel.call_soon(self.unload):
+            self.unload()
+
+    @property
+    def name(self) -> str:
+        """What the application was made of, for messages."""
+        return application_name(self.application)
+
+    # --- once ----------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Call ``on_server_loaded``, if it was not called yet.
+
+        Raises
+        ------
+        ApplicationError
+            If the hook fails; the next use calls it again.
+        """
+        with self._lock:
+            self._is_retired = False
+            if self._is_loaded:
+                return
+            try:
+                self._load()
+            except BaseException:
+                self.server_context.close()
+                self._forget_packages()
+                raise
+            _say_what_is_not_used(self.application, self.name)
+            self._is_loaded = True
+
+    def _load(self) -> None:
+        for handler in self.application.handlers:
+            package = getattr(handler, "_package", None)
+            if package is not None:
+                sys.modules[package.__name__] = package
+            try:
+                finish(call_hook(handler.on_server_loaded, self.server_context))
+            except Exception as error:
+                raise failure(f"on_server_loaded of the application {self.name}", error) from error
+        check_handlers(self.application)
+
+    def unload(self) -> None:
+        """Call ``on_server_unloaded`` and cancel the callbacks of the application. The next use loads it again."""
+        with self._lock:
+            if not self._is_loaded:
+                return
+            self._is_loaded = False
+            self.server_context.close()
+            for handler in self.application.handlers:
+                try:
+                    finish(call_hook(handler.on_server_unloaded, self.server_context))
+                except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+                    _log_error(failure(f"on_server_unloaded of the application {self.name}", error))
+            self._forget_packages()
+
+    def _forget_packages(self) -> None:
+        for handler in self.application.handlers:
+            package = getattr(handler, "_package", None)
+            if package is not None:
+                forget_modules(package.__name__)
+
+    def retire(self) -> None:
+        """Unload the application now, or when its last session is closed."""
+        self._is_retired = True
+        self.session_ended()
+
+    def session_ended(self) -> None:
+        """Take note that a session is closed."""
+        if self._is_retired and not self.server_context.sessions:
+            self.unload()
+
+    # --- for each session ------------------------------------------------------------------------
+
+    def open(self) -> Content:
+        """Make the document of a new session, as Bokeh's server does: first the hooks, then the code.
+
+        Returns
+        -------
+        Content
+            The document, with the context that is to be given to its session.
+
+        Raises
+        ------
+        ApplicationError
+            If a hook or the code fails, or refuses the session.
+        EmptyDocumentError
+            If there is nothing to show, and nothing that could bring it later.
+        """
+        self.load()
+        document = Document()
+        context = SessionContext(self.server_context, document)
+        try:
+            self._create(context)
+            self._check_is_wanted(context)
+            self._fill(document)
+            self._check_is_wanted(context)
+            self._check_shows_something(document)
+        except BaseException:
+            discard(Content(document, is_own=True, root_ids=None, context=context))
+            raise
+        return Content(document, is_own=True, root_ids=None, context=context)
+
+    def _create(self, context: SessionContext) -> None:
+        for handler in self.application.handlers:
+            try:
+                finish(call_hook(handler.on_session_created, context))
+            except Exception as error:
+                raise failure(f"on_session_created of the application {self.name}", error) from error
+
+    def _fill(self, document: Document) -> None:
+        with code_of_application(document), curdoc_is(document):
+            try:
+                self.application.initialize_document(document)
+            except Exception as error:
+                raise failure(f"the application {self.name}", error) from error
+        check_handlers(self.application)
+
+    def _check_is_wanted(self, context: SessionContext) -> None:
+        if context.destroyed:
+            raise SessionRefusedError(
+                f"the application {self.name} destroyed session {context.id} before it was open, so there is "
+                "nothing to show; its on_session_created hook says when it takes one"
+            )
+
+    def _check_shows_something(self, document: Document) -> None:
+        if not document.roots and not document.session_callbacks:
+            raise EmptyDocumentError(
+                f"the application {self.name} added nothing to its document, so there is nothing to show; "
+                "let it add a root: doc.add_root(figure), in a script curdoc().add_root(figure)"
+            )
+
+
+def discard(content: Content) -> None:
+    """Free the document of a session that does not open, and call the hooks of its end.
+
+    Parameters
+    ----------
+    content : Content
+        What :func:`open_content` made.
+    """
+    if content.context is not None:
+        try:
+            content.document.clear()
+        finally:
+            content.context.end(_log_error)
+
+
+def _log_error(error: BaseException) -> None:
+    log.error("%s", error, exc_info=error)
+
+
+def _say_what_is_not_used(application: Application, name: str) -> None:
+    for handler in application.handlers:
+        if getattr(handler, "_template", None) is not None:
+            log.warning("templates/index.html of the application %s is not used: a cell has no page of its own", name)
+    if application.static_path is not None:
+        log.info("the static files of the application %s have no URL: no server serves them", name)
+
+
+# --- which application is meant ----------------------------------------------------------------------
+
+
+def context_of(application: Application) -> ApplicationContext:
+    """Give the context of an application; the application holds it, so that both go together."""
+    with _lock:
+        found = getattr(application, _MARK, None)
+        if not isinstance(found, ApplicationContext):
+            found = ApplicationContext(application, _kernel.io_loop())
+            setattr(application, _MARK, found)
+        return found
+
+
+def application_of(obj: Any, argv: object = None) -> Application:
+    """Find or make the application that is meant.
+
+    Parameters
+    ----------
+    obj : callable, str, os.PathLike, Handler or Application
+        As :func:`is_application` takes it.
+    argv : list of str, optional
+        Arguments of a script, directory or notebook.
+
+    Returns
+    -------
+    bokeh.application.Application
+        The same as before for the same function while it has sessions, and for a path as long as its files stay as
+        they are.
+
+    Raises
+    ------
+    InputTypeError
+        If it is no application, ``argv`` is no list of strings, or the function is a coroutine function.
+    InputValueError
+        If nothing is at the path, the function takes other arguments, or has ``argv``.
+    ApplicationError
+        If the code cannot be loaded.
+    """
+    words = checked_argv(argv)
+    if not is_application(obj):
+        raise InputTypeError(
+            "an application is a function of the document, the path of a script, directory or notebook, or a "
+            f"bokeh.application.Application, but got {obj!r:.80}"
+        )
+    if isinstance(obj, Application):
+        found = obj
+    elif callable(obj) or isinstance(obj, Handler):
+        found = _of_object(obj)
+    else:
+        return _of_path(checked_path(obj), words)
+    if words:
+        raise InputValueError(
+            f"argv is for scripts, directories and notebooks, but {name_of(obj)} is none and got {words!r}"
+        )
+    return found
+
+
+def _of_object(obj: Any) -> Application:
+    with _lock:
+        try:
+            found = _by_object.get(obj)
+        except TypeError:  # a method of an object that has no hash
+            return application_from_function(obj)
+        if found is None:
+            found = Application(obj) if isinstance(obj, Handler) else application_from_function(obj)
+            _by_object[obj] = found
+        return found
+
+
+def _of_path(path: Path, argv: list[str]) -> Application:
+    with _lock:
+        key, signature = (str(path), tuple(argv)), _signature(path)
+        known = _by_path.get(key)
+        if known is not None and known[0] == signature:
+            return known[1]
+        made = application_from_path(path, argv)
+        _by_path[key] = (signature, made)
+    if known is not None:
+        context_of(known[1]).retire()
+    return made
+
+
+def _signature(path: Path) -> object:
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb", ".yaml"))
+    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+
+
+def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = None) -> Content:
+    """Bring what the user wants to show to a document: that of an application is new.
+
+    Parameters
+    ----------
+    obj : object
+        What :func:`application_of` or :func:`resolve_content` take.
+    argv : list of str, optional
+        Arguments of a script, directory or notebook.
+    theme : str or bokeh.themes.Theme, optional
+        For the document.
+
+    Returns
+    -------
+    Content
+        The document and what to show of it. If it is not used, :func:`discard` it.
+
+    Raises
+    ------
+    BokehWidgetError
+        As those two.
+    """
+    if is_application(obj):
+        content = context_of(application_of(obj, argv)).open()
+    else:
+        if checked_argv(argv):
+            raise InputValueError(f"argv is for scripts, directories and notebooks, but got {argv!r} with {obj!r:.80}")
+        content = resolve_content(obj)
+    if theme is not None:
+        try:
+            content.document.theme = theme
+        except BaseException:
+            discard(content)
+            raise
+    return content
+
+
+# --- the end -------------------------------------------------------------------------------------------
+
+
+def shut_down() -> None:
+    """End all sessions that have hooks, and then unload every application. The pages are not told: the kernel ends."""
+    for session in all_sessions():
+        if session.context.owes_hooks:
+            session.close(tell_connections=False)  # raises nothing: what hooks raise is reported
+    finish_running()
+    for context in list(_contexts):
+        context.unload()
+    _by_path.clear()
+
+
+atexit.register(shut_down)

@@ -1,0 +1,3 @@
+"""A directory that is a package: main.py imports its neighbour relatively."""
+
+LOADED = True

@@ -1,0 +1,5 @@
+from bokeh.models import Div
+
+
+def greeting() -> Div:
+    return Div(text="from the neighbour")
