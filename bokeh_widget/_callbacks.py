@@ -1,11 +1,13 @@
 """The periodic, timeout and next-tick callbacks of a document, on the loop of the kernel.
 
-Scheduling is Bokeh's own (``DocumentCallbackGroup``); what is added here is the lock and batch of
-the session around each call, and that a session which nobody sees rests.
+Scheduling is Bokeh's own (``DocumentCallbackGroup``); what is added here is the lock and batch of the session around
+each call, that a session which nobody sees rests, that the loop holds nothing of the session, and that it is never
+kept busy by periodic callbacks alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import functools
@@ -13,7 +15,7 @@ import inspect
 import time
 import traceback
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.io.doc import _PATCHED_CURDOCS
@@ -21,16 +23,48 @@ from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, Sess
 from tornado.ioloop import IOLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
     from bokeh.core.types import ID
     from bokeh.document import Document
 
     from ._session import Session
 
+_REST_S: Final = 0.1
+"""A periodic callback that rests looks so often whether it may go on."""
+
+_BUSY_S: Final = 0.03
+_FREE_S: Final = 0.004
+"""After so long a stretch of periodic callbacks the loop is left to others for so long.
+
+A loop that always finds a timer due never waits for its sockets: with a period of 1 ms and 2 ms of work, ipykernel
+took up to 27 s to read the next cell.
+"""
+
+
+class _Stretch:
+    """For how long periodic callbacks, of whichever sessions, have kept the loop busy without a pause."""
+
+    def __init__(self) -> None:
+        self._began_s = self._ended_s = float("-inf")
+
+    def is_too_long(self) -> bool:
+        """Tell whether others are to have their turn before another callback begins; one that may begin does."""
+        now = time.monotonic()
+        if now - self._ended_s >= _FREE_S / 2:
+            self._began_s = now
+        return now - self._began_s > _BUSY_S
+
+    def ends(self) -> None:
+        """Take note that a callback has returned."""
+        self._ended_s = time.monotonic()
+
+
+_stretch: Final = _Stretch()
+
 
 class SessionCallbacks:
-    """Runs the callbacks of one session. The loop holds the session weakly.
+    """Runs the callbacks of one session. The loop holds neither the session nor the callbacks.
 
     Parameters
     ----------
@@ -44,9 +78,13 @@ class SessionCallbacks:
         self._session = weakref.ref(session)
         self._loop = loop
         self._group = None if loop is None else DocumentCallbackGroup(loop)
-        self._wanted: set[ID] = set()
+        self._callbacks: dict[ID, SessionCallback] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         for callback in session.document.session_callbacks:
             self.add(callback)
+        if loop is not None and self._group is not None:
+            # who drops a session without closing it leaves no timer that goes on for ever
+            weakref.finalize(session, _stop, loop, self._group).atexit = False
 
     def add(self, callback: SessionCallback) -> None:
         """Schedule a callback that was added to the document, from whichever thread."""
@@ -54,14 +92,13 @@ class SessionCallbacks:
         if group is None:
             return
         scheduled = copy.copy(callback)
-        scheduled._callback = _guarded(  # type: ignore[assignment]  # noqa: SLF001  # as Bokeh's server does
-            self._session, callback.callback, rests=isinstance(callback, PeriodicCallback)
-        )
-        wanted = self._wanted
-        wanted.add(callback.id)
+        # as Bokeh's server replaces it; the callback itself may hold the document, and all that its user has
+        scheduled._callback = _weakly(self, callback.id)  # type: ignore[assignment]  # noqa: SLF001
+        callbacks = self._callbacks
+        callbacks[callback.id] = callback
 
         def schedule() -> None:
-            if callback.id in wanted:
+            if scheduled.id in callbacks:
                 group.add_session_callback(scheduled)
 
         self._on_loop(schedule)
@@ -71,14 +108,19 @@ class SessionCallbacks:
         group = self._group
         if group is None:
             return
-        self._wanted.discard(callback.id)
+        self._callbacks.pop(callback.id, None)
         self._on_loop(lambda: group.remove_session_callback(callback))
 
     def close(self) -> None:
-        """Cancel all of them."""
-        self._wanted.clear()
+        """Cancel all of them; asynchronous ones that wait are cancelled as tasks are, and may clean up."""
+        self._callbacks.clear()
         if self._group is not None:
             self._on_loop(self._group.remove_all_callbacks)
+            self._on_loop(self._cancel_tasks)
+
+    def _cancel_tasks(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
 
     def _on_loop(self, work: Callable[[], None]) -> None:
         # Bokeh makes futures of the loop of this thread, and those of a thread that handles comm
@@ -89,55 +131,153 @@ class SessionCallbacks:
         else:
             loop.add_callback(work)
 
+    # --- on the loop -----------------------------------------------------------------------
 
-def _guarded(
-    session_ref: weakref.ref[Session], callback: Callable[[], Any], *, rests: bool
-) -> Callable[[], Awaitable[None] | None]:
-    def call() -> Awaitable[None] | None:
-        session = session_ref()
-        if session is None or session.closed or (rests and session.is_resting):
+    def run(self, callback_id: ID) -> Awaitable[None] | None:
+        """Run a callback that is due; a periodic one is not due again before what this gives has come."""
+        callback = self._callbacks.get(callback_id)
+        session = self._session()
+        if callback is None or session is None or session.closed:
             return None
-        session.callback_rate.count(time.monotonic() * 1000)
+        if not isinstance(callback, PeriodicCallback):
+            return self._start(session, callback)
+        if session.is_resting:
+            return self._spawn(asyncio.sleep(_REST_S))
+        if _stretch.is_too_long():
+            return self._spawn(_after_others(weakref.ref(self), callback_id))
         try:
-            with session.batch():
-                result = callback()
-        except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
-            session.report_error(error)
-            return None
-        except BaseException as error:
-            restore_curdoc(error)
-            raise
-        return _finish(session_ref, result) if inspect.isawaitable(result) else None
+            return self._start(session, callback)
+        finally:
+            _stretch.ends()
+
+    def _start(self, session: Session, callback: SessionCallback) -> Awaitable[None] | None:
+        steps = run_callback(session, callback.callback)
+        return None if steps is None else self._spawn(_finish(self._session, steps), steps.close)
+
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], clean_up: Callable[[], None] | None = None
+    ) -> asyncio.Future[None]:
+        """Run a coroutine; what is given never fails, as it would end the callback for good."""
+        loop = asyncio.get_running_loop()
+        tasks, done = self._tasks, loop.create_future()
+
+        def end(task: asyncio.Task[None]) -> None:  # holds nothing of the session
+            tasks.discard(task)
+            if clean_up is not None:
+                clean_up()
+            if not done.done():
+                done.set_result(None)
+
+        task = loop.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(end)
+        return done
+
+
+def _weakly(callbacks: SessionCallbacks, callback_id: ID) -> Callable[[], Awaitable[None] | None]:
+    ref = weakref.ref(callbacks)
+
+    def call() -> Awaitable[None] | None:
+        found = ref()
+        return None if found is None else found.run(callback_id)
 
     return call
 
 
-class _Steps:
+async def _after_others(ref: weakref.ref[SessionCallbacks], callback_id: ID) -> None:
+    await asyncio.sleep(_FREE_S)
+    found = ref()
+    if found is None:
+        return
+    again = found.run(callback_id)
+    del found
+    if again is not None:
+        await again
+
+
+def _stop(loop: IOLoop, group: DocumentCallbackGroup) -> None:
+    # runs inside garbage collection, in whichever thread
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.add_callback(group.remove_all_callbacks)
+
+
+# --- one callback ------------------------------------------------------------------------------
+
+
+def run_callback(session: Session, callback: Callable[[], Any]) -> Steps | None:
+    """Call a callback of the document as one batch; what it raises is reported.
+
+    Parameters
+    ----------
+    session : Session
+        Its lock is held, unless the callback is marked with Bokeh's ``without_document_lock``.
+    callback : callable
+        As Bokeh wraps it: it sets ``curdoc()`` itself.
+
+    Returns
+    -------
+    Steps or None
+        The steps of an asynchronous callback, to be awaited.
+    """
+    is_unlocked = _is_unlocked(callback)
+    session.callback_rate.count(time.monotonic() * 1000)
+    try:
+        with _step_of(session, is_unlocked=is_unlocked) as may_run:
+            result = callback() if may_run else None
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a user's callback may raise anything
+        session.report_error(error)
+        return None
+    except BaseException as error:
+        restore_curdoc(error)
+        raise
+    return Steps(weakref.ref(session), result, is_unlocked=is_unlocked) if inspect.isawaitable(result) else None
+
+
+def _is_unlocked(callback: Callable[[], Any]) -> bool:
+    return bool(getattr(callback, "nolock", False))
+
+
+@contextlib.contextmanager
+def _step_of(session: Session, *, is_unlocked: bool) -> Generator[bool, None, None]:
+    """Run one step of a callback, unless the session has been closed by then."""
+    if is_unlocked:
+        yield not session.closed
+        return
+    with session.lock:
+        if session.closed:
+            yield False
+            return
+        with session.batch():
+            yield True
+
+
+class Steps:
     """Runs an asynchronous callback step by step: each, from one await to the next, is like a plain callback.
 
     Bokeh sets ``curdoc()`` only while it makes the coroutine, and neither the lock nor the batch may be held
-    while it waits.
+    while it waits. When the session is closed meanwhile, the callback is told as if its task were cancelled; what it
+    does then to clean up are steps without lock and document.
     """
 
-    def __init__(self, session_ref: weakref.ref[Session], awaitable: Awaitable[Any]) -> None:
+    def __init__(self, session_ref: weakref.ref[Session], awaitable: Awaitable[Any], *, is_unlocked: bool) -> None:
         self._session = session_ref
         self._awaitable = awaitable
+        self._is_unlocked = is_unlocked
 
     def __await__(self) -> Generator[Any, Any, None]:
         inner = self._awaitable.__await__()
         step: Callable[[], Any] = functools.partial(next, inner)
+        is_ending = False
         while True:
-            session = self._session()
-            if session is None or session.closed:
-                close = getattr(inner, "close", None)  # generators have it, other iterators may not
-                if close is not None:
-                    close()
-                return
-            with session.batch():
-                is_done, waits_for = _advance(session.document, step)
+            if not is_ending:
+                is_ended, is_done, waits_for = self._take(step)
+                if is_ended:
+                    is_ending = True
+                    step = functools.partial(_throw, inner, asyncio.CancelledError())
+            if is_ending:
+                is_done, waits_for = _result_of(step)
             if is_done:
                 return
-            del session  # the loop holds it weakly
             try:
                 sent = yield waits_for
             except BaseException as error:  # noqa: BLE001  # the callback decides what to do about it
@@ -145,17 +285,40 @@ class _Steps:
             else:
                 step = functools.partial(_send, inner, sent)
 
+    def close(self) -> None:
+        """Give up what was never begun, as its task was cancelled before; without effect otherwise."""
+        close = getattr(self._awaitable, "close", None)  # coroutines have it, other awaitables may not
+        if close is not None:
+            close()
 
-def _advance(document: Document, step: Callable[[], Any]) -> tuple[bool, Any]:
+    def _take(self, step: Callable[[], Any]) -> tuple[bool, bool, Any]:
+        """Take one step; tell whether the session has ended instead, whether that was the last, and what it awaits."""
+        session = self._session()  # not held while the callback waits: the loop holds it weakly
+        if session is None:
+            return True, False, None
+        with _step_of(session, is_unlocked=self._is_unlocked) as may_run:
+            if not may_run:
+                return True, False, None
+            return False, *_advance(session.document, step, is_unlocked=self._is_unlocked)
+
+
+def _advance(document: Document, step: Callable[[], Any], *, is_unlocked: bool) -> tuple[bool, Any]:
     result: tuple[bool, Any] = (True, None)
 
     def advance() -> None:
         nonlocal result
-        with contextlib.suppress(StopIteration):
-            result = (False, step())
+        result = _result_of(step)
 
+    advance.nolock = is_unlocked  # type: ignore[attr-defined]  # curdoc() is then what may be used without the lock
     invoke_with_curdoc(document, advance)
     return result
+
+
+def _result_of(step: Callable[[], Any]) -> tuple[bool, Any]:
+    try:
+        return False, step()
+    except StopIteration:
+        return True, None
 
 
 def _send(inner: Any, value: Any) -> Any:
@@ -166,9 +329,15 @@ def _throw(inner: Any, error: BaseException) -> Any:
     return inner.throw(error)
 
 
-async def _finish(session_ref: weakref.ref[Session], result: Awaitable[Any]) -> None:
+async def _finish(session_ref: weakref.ref[Session], steps: Awaitable[None]) -> None:
     try:
-        await _Steps(session_ref, result)
+        await steps
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        session = session_ref()
+        if session is None or session.closed or (task is not None and task.cancelling()):
+            raise
+        session.report_error(error)  # not this was cancelled, but something that the callback awaits
     except Exception as error:  # noqa: BLE001
         session = session_ref()
         if session is not None:
