@@ -22,6 +22,8 @@ from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
 from tornado.ioloop import IOLoop
 
+from ._output import captured_by
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
 
@@ -222,7 +224,7 @@ def run_callback(session: Session, callback: Callable[[], Any]) -> Steps | None:
     is_unlocked = _is_unlocked(callback)
     session.callback_rate.count(time.monotonic() * 1000)
     try:
-        with _step_of(session, is_unlocked=is_unlocked) as may_run:
+        with captured_by(session.output), _step_of(session, is_unlocked=is_unlocked) as may_run:
             result = callback() if may_run else None
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a user's callback may raise anything
         session.report_error(error)
@@ -296,7 +298,7 @@ class Steps:
         session = self._session()  # not held while the callback waits: the loop holds it weakly
         if session is None:
             return True, False, None
-        with _step_of(session, is_unlocked=self._is_unlocked) as may_run:
+        with captured_by(session.output), _step_of(session, is_unlocked=self._is_unlocked) as may_run:
             if not may_run:
                 return True, False, None
             return False, *_advance(session.document, step, is_unlocked=self._is_unlocked)

@@ -6,6 +6,7 @@ A session knows neither comms nor widgets: it hands frames to :class:`Connection
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 import uuid
@@ -20,8 +21,10 @@ from . import _bundles
 from ._callbacks import SessionCallbacks, restore_curdoc
 from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._flow import Connection, Flow, Patch, source_of
+from ._output import Output, captured_by, silence
 from ._protocol import Buffer, ClientPatch, DocumentState
 from ._stats import RateMeter
+from ._tracebacks import format_traceback
 from ._upstream import lock_column_data
 from .errors import InputTypeError, SessionClosedError
 
@@ -72,6 +75,7 @@ class Session:
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
+        self.output: Final = Output(functools.partial(list, self._connections))
         self.flow: Final = Flow(document, lambda: list(self._connections), self.report_error, _weak_pump(self))
         lock_column_data(_lock_of)
         document.callbacks.on_change_dispatch_to(self)
@@ -171,6 +175,7 @@ class Session:
                 return
             self._document = None
             self.flow.close()
+            self.output.close()
             self._callbacks.close()
             connections = list(self._connections)
             self._connections.clear()
@@ -300,7 +305,8 @@ class Session:
         with document.models.freeze() if changes_models else contextlib.nullcontext():
             for event in decoded.events:
                 try:
-                    apply_event(document, event, setter=_FROM_PAGE)
+                    with captured_by(self.output):
+                        apply_event(document, event, setter=_FROM_PAGE)
                 except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
                     self.report_error(error)
         document.models.flush_synced(lambda model: model not in decoded.created)
@@ -326,7 +332,7 @@ class Session:
         self._error_callbacks.extend(checked_error_callbacks(callbacks))
 
     def report_error(self, error: BaseException, *, show: bool = True) -> None:
-        """Log an error, show it where the document is shown, and tell ``on_error`` callbacks.
+        """Show an error where the document is shown, log it, and tell ``on_error`` callbacks.
 
         Parameters
         ----------
@@ -337,13 +343,14 @@ class Session:
         """
         restore_curdoc(error)
         self.last_error = error
-        log.error("%s", error, exc_info=error)
-        for connection in list(self._connections):
-            if show and connection.is_shown:
-                connection.send_error(error_line(error))
-        call_all(self._error_callbacks, error)
-        for connection in list(self._connections):
-            connection.handle_error(error)
+        # the log of a kernel without handlers is its stderr: JupyterLab would show there once more what is shown here
+        is_seen = show and self.output.error(error_line(error), format_traceback(error))
+        with silence() if is_seen else captured_by(None):
+            log.error("%s", error, exc_info=error)
+        with captured_by(self.output):
+            call_all(self._error_callbacks, error)
+            for connection in list(self._connections):
+                connection.handle_error(error)
 
 
 def _weak_pump(session: Session) -> Callable[[], None]:

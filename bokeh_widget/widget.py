@@ -14,7 +14,7 @@ from bokeh.themes import Theme
 from IPython.display import display
 from ipywidgets import Layout, widget_serialization
 
-from . import _kernel
+from . import _capture, _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
 from ._content import Content, resolve_content
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bokeh.models.ui import UIElement
 
     from ._flow import Patch
+    from ._output import OutputChange
 
 log = logging.getLogger("bokeh_widget")
 
@@ -141,7 +142,7 @@ class BokehWidget(CollectableDOMWidget):
             raise InputTypeError(f"pause_when_hidden must be True or False, but got {pause_when_hidden!r:.80}")
         checked_theme = _checked_theme(theme)
         wire = Wire(_weak_send(self), _checked_limit(frame_limit_bytes))
-        _follow_cells()
+        _follow_kernel()
         content = resolve_content(obj)
         if checked_theme is not None:
             content.document.theme = checked_theme
@@ -338,6 +339,7 @@ class BokehWidget(CollectableDOMWidget):
         finally:
             super().close()
             self._error_callbacks.clear()
+            _capture.leave_soon()
 
     def __enter__(self) -> Self:
         """Give the widget; it is closed when the block ends."""
@@ -419,15 +421,15 @@ class BokehWidget(CollectableDOMWidget):
         """
         self._pages.wire.sync(self._session.id, revision)
 
-    def send_error(self, text: str) -> None:
-        """Show an error under the plot.
+    def send_output(self, change: OutputChange) -> None:
+        """Show under the plot what callbacks printed, displayed and raised.
 
         Parameters
         ----------
-        text : str
-            A line for the user.
+        change : OutputChange
+            What is new of it.
         """
-        self._pages.wire.notice(text)
+        self._pages.wire.output(change, self._session.id, None)
 
     def _state_to_json(self) -> DocumentState | None:
         if self.comm is None:  # the widget is being made: the user gets the error
@@ -487,9 +489,10 @@ _DUE_MS: Final = 30.0
 """A document that follows its comm waits for the message that displays it: so long in a cell that goes on running."""
 
 
-def _follow_cells() -> None:
+def _follow_kernel() -> None:
     cells.install()
     cells.watch(cell_begins, _cell_ends)
+    _capture.install()
 
 
 def _cell_ends() -> None:
@@ -526,6 +529,7 @@ def _disconnect_dead(session_ref: weakref.ref[Session]) -> None:
     session = session_ref()
     if session is not None and not _kernel.call_soon(session.close_if_unused):
         session.close_if_unused()
+    _capture.leave_soon()
 
 
 def _checked_theme(theme: object) -> str | Theme | None:

@@ -27,6 +27,8 @@ ORDER: Final = (
     "_coalescing",
     "_waker",
     "_stats",
+    "_tracebacks",
+    "_output",
     "_upstream",
     "_bundles",
     "_validation",
@@ -40,13 +42,14 @@ ORDER: Final = (
     "_pages",
     "_kernel",
     "_cells",
+    "_capture",
     "_weak",
     "_bokehjs",
     "widget",
     "diagnostics",
     "__init__",
 )
-EDGES: Final = {"_kernel", "_weak", "_bokehjs", "widget"}
+EDGES: Final = {"_kernel", "_capture", "_weak", "_bokehjs", "widget"}
 FRONT: Final = {"ipywidgets", "IPython", "ipykernel", "comm", "traitlets", "jupyter_client"}
 
 

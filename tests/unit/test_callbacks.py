@@ -136,6 +136,7 @@ def test_an_error_is_reported_and_leaves_nothing_behind(how: str, is_async: bool
         ADDERS[how](session.document, fail_later if is_async else fail)
         await reported.wait()
         assert isinstance(session.last_error, LookupError)
+        session.output.flush()
         assert connection.errors[0] == "LookupError: on purpose"
         assert curdoc() is outside
         done = asyncio.Event()
