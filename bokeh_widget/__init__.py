@@ -2,22 +2,27 @@
 
 from . import errors
 from ._session import Session
-from ._stats import ClientStats, WidgetStats
+from ._stats import ClientStats, SessionStats, WidgetStats
 from ._version import __version__
-from .diagnostics import Info, info
+from .diagnostics import Info, Sessions, info, sessions
+from .session import BokehSession
 from .widget import BokehWidget, State, close_all, show
 
 __all__ = [
+    "BokehSession",
     "BokehWidget",
     "ClientStats",
     "Info",
     "Session",
+    "SessionStats",
+    "Sessions",
     "State",
     "WidgetStats",
     "__version__",
     "close_all",
     "errors",
     "info",
+    "sessions",
     "show",
 ]
 

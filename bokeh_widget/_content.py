@@ -9,7 +9,9 @@ from typing import Final
 from bokeh.document import Document
 from bokeh.model import Model
 from bokeh.models.ui import UIElement
+from bokeh.themes import Theme
 
+from ._transfer import MIN_FRAME_LIMIT_BYTES
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, MixedDocumentsError
 
 _TAKES: Final = (
@@ -77,6 +79,13 @@ def resolve_content(obj: object) -> Content:
     return _resolve_models([_checked(obj, "the argument")])
 
 
+def own_document() -> Document:
+    """Make a document that is emptied when its session is closed, which sets its models free."""
+    document = Document()
+    _made.add(document)
+    return document
+
+
 def _checked(item: object, what: str) -> UIElement:
     if isinstance(item, UIElement):
         return item
@@ -111,7 +120,7 @@ def _resolve_models(models: list[UIElement]) -> Content:
         shows_all = [model.id for model in models] == [root.id for root in document.roots]
         root_ids = None if shows_all else [str(model.id) for model in models]
         return Content(document, is_own=document in _made, root_ids=root_ids)
-    document = Document()
+    document = own_document()
     try:
         for model in models:
             document.add_root(model)
@@ -120,5 +129,50 @@ def _resolve_models(models: list[UIElement]) -> Content:
         raise MixedDocumentsError(
             f"a part of {models[0]} already is in another document ({error}); show the model that contains both"
         ) from error
-    _made.add(document)
     return Content(document, is_own=True, root_ids=None)
+
+
+def checked_theme_of(theme: object) -> str | Theme | None:
+    """Check what is given as a theme.
+
+    Parameters
+    ----------
+    theme : str, bokeh.themes.Theme or None
+        The name of a built-in theme, or an object.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        If it is of another type, or no theme has that name.
+    """
+    if theme is None or isinstance(theme, Theme):
+        return theme
+    if not isinstance(theme, str):
+        raise InputTypeError(
+            f"theme must be the name of a built-in theme or a bokeh.themes.Theme, but got {theme!r:.80}"
+        )
+    from bokeh.themes import built_in_themes  # noqa: PLC0415  # builds every theme
+
+    if theme not in built_in_themes:
+        raise InputValueError(f"no theme is called {theme!r}; the built-in ones are {', '.join(built_in_themes)}")
+    return theme
+
+
+def checked_limit(limit_bytes: object) -> int:
+    """Check what is given as ``frame_limit_bytes``.
+
+    Parameters
+    ----------
+    limit_bytes : int
+        In bytes.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        If it is no whole number, or too small.
+    """
+    if isinstance(limit_bytes, bool) or not isinstance(limit_bytes, int):
+        raise InputTypeError(f"frame_limit_bytes must be a whole number of bytes, but got {limit_bytes!r:.80}")
+    if limit_bytes < MIN_FRAME_LIMIT_BYTES:
+        raise InputValueError(f"frame_limit_bytes must be at least {MIN_FRAME_LIMIT_BYTES}, but got {limit_bytes}")
+    return limit_bytes

@@ -68,6 +68,8 @@ class Session:
 
     def __init__(self, document: Document, *, owns_document: bool = False, loop: IOLoop | None = None) -> None:
         self.id: Final = uuid.uuid4().hex
+        self.name = ""
+        """For people; empty if nobody gave it one."""
         self.lock: Final = threading.RLock()
         self.last_error: BaseException | None = None
         self.callback_rate: Final = RateMeter()
@@ -75,6 +77,8 @@ class Session:
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
+        self._closers: list[Callable[[], object]] = []
+        self._is_closing = False
         self.output: Final = Output(functools.partial(list, self._connections))
         self.flow: Final = Flow(document, lambda: list(self._connections), self.report_error, _weak_pump(self))
         lock_column_data(_lock_of)
@@ -170,27 +174,56 @@ class Session:
             models free to be shown elsewhere.
         """
         with self.lock:
-            document = self._document
-            if document is None:
+            if self._document is None or self._is_closing:
                 return
-            self._document = None
-            self.flow.close()
-            self.output.close()
-            self._callbacks.close()
-            connections = list(self._connections)
-            self._connections.clear()
-            if _sessions.get(id(document)) is self:
-                del _sessions[id(document)]
-            with contextlib.suppress(KeyError):
-                document.callbacks.remove_on_change(self)
-            if self._owns_document and empty_document:
-                try:
-                    document.clear()
-                except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
-                    self.report_error(error)
-            self._error_callbacks.clear()
+            self._is_closing = True
+            try:
+                self._tell_closers()
+            finally:
+                connections = self._shut(self._document, empty_document=empty_document)
         for connection in connections:
             connection.close()
+
+    def on_close(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` once when the session is about to close, while its document is still as it was.
+
+        What it raises is logged and told to the ``on_error`` callbacks; the session closes all the same.
+        """
+        self._require_open()
+        self._closers.append(callback)
+
+    def _tell_closers(self) -> None:
+        closers, self._closers = self._closers, []
+        for callback in closers:
+            try:
+                with captured_by(None):  # what shows the session is about to go
+                    callback()
+            except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+                self.report_error(error, show=False)
+
+    def _shut(self, document: Document, *, empty_document: bool) -> list[Connection]:
+        self._document = None
+        self.flow.close()
+        self.output.close()
+        self._callbacks.close()
+        connections = list(self._connections)
+        self._connections.clear()
+        if _sessions.get(id(document)) is self:
+            del _sessions[id(document)]
+        with contextlib.suppress(KeyError):
+            document.callbacks.remove_on_change(self)
+        if self._owns_document and empty_document:
+            try:
+                document.clear()
+            except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+                self.report_error(error)
+        self._error_callbacks.clear()
+        return connections
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether some page shows the document by now."""
+        return any(connection.has_clients for connection in list(self._connections))
 
     # --- callbacks of the document ---------------------------------------------------------
 

@@ -17,7 +17,7 @@ from ipywidgets import Layout, widget_serialization
 from . import _capture, _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
-from ._content import Content, resolve_content
+from ._content import Content, checked_limit, checked_theme_of, resolve_content
 from ._flow import now_ms
 from ._pages import Pages
 from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
@@ -32,12 +32,12 @@ from ._session import (
     session_of,
 )
 from ._stats import WidgetStats
-from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
+from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from ._version import __version__
 from ._waker import waker
 from ._weak import CollectableDOMWidget
 from ._wire import Wire
-from .errors import InputTypeError, InputValueError, ProtocolError, SessionClosedError
+from .errors import InputTypeError, ProtocolError, SessionClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,8 +140,8 @@ class BokehWidget(CollectableDOMWidget):
             )
         if not isinstance(pause_when_hidden, bool):
             raise InputTypeError(f"pause_when_hidden must be True or False, but got {pause_when_hidden!r:.80}")
-        checked_theme = _checked_theme(theme)
-        wire = Wire(_weak_send(self), _checked_limit(frame_limit_bytes))
+        checked_theme = checked_theme_of(theme)
+        wire = Wire(_weak_send(self), checked_limit(frame_limit_bytes))
         _follow_kernel()
         content = resolve_content(obj)
         if checked_theme is not None:
@@ -234,6 +234,7 @@ class BokehWidget(CollectableDOMWidget):
             now = now_ms()
             return WidgetStats(
                 model_id=self.model_id,
+                session=session.name,
                 shows="" if self.closed else ", ".join(type(root).__name__ for root in self.roots),
                 state=self.state.value,
                 revision=session.revision,
@@ -475,7 +476,11 @@ class BokehWidget(CollectableDOMWidget):
 
     def _unpin_unused(self) -> None:
         self._cancel_unpin = None
-        if not self.has_clients:
+        if self.has_clients:
+            return
+        if cells.is_opened(self) and not self._session.has_clients:
+            self.close()
+        else:
             cells.unpin(self)
 
     def _update_state(self) -> None:
@@ -532,32 +537,10 @@ def _disconnect_dead(session_ref: weakref.ref[Session]) -> None:
     _capture.leave_soon()
 
 
-def _checked_theme(theme: object) -> str | Theme | None:
-    if theme is None or isinstance(theme, Theme):
-        return theme
-    if not isinstance(theme, str):
-        raise InputTypeError(
-            f"theme must be the name of a built-in theme or a bokeh.themes.Theme, but got {theme!r:.80}"
-        )
-    from bokeh.themes import built_in_themes  # noqa: PLC0415  # builds every theme
-
-    if theme not in built_in_themes:
-        raise InputValueError(f"no theme is called {theme!r}; the built-in ones are {', '.join(built_in_themes)}")
-    return theme
-
-
-def _checked_limit(limit_bytes: object) -> int:
-    if isinstance(limit_bytes, bool) or not isinstance(limit_bytes, int):
-        raise InputTypeError(f"frame_limit_bytes must be a whole number of bytes, but got {limit_bytes!r:.80}")
-    if limit_bytes < MIN_FRAME_LIMIT_BYTES:
-        raise InputValueError(f"frame_limit_bytes must be at least {MIN_FRAME_LIMIT_BYTES}, but got {limit_bytes}")
-    return limit_bytes
-
-
 def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> BokehWidget:
     """Display a Bokeh object in this cell and give its widget.
 
-    The widget is closed when the cell runs again.
+    The widget is closed when the cell runs again, or 15 s after its output was cleared.
 
     Parameters
     ----------
@@ -572,10 +555,21 @@ def show(obj: UIElement | Sequence[UIElement] | Document, **options: Any) -> Bok
         The widget that was displayed.
     """
     widget = BokehWidget(obj, **options)
+    display_opened(widget)
+    return widget
+
+
+def display_opened(widget: BokehWidget) -> None:
+    """Display a widget in this cell, which is to close it when it runs again.
+
+    Parameters
+    ----------
+    widget : BokehWidget
+        If it is the value of the cell's last expression, too, that displays nothing more.
+    """
     display(widget)
     cells.pin(widget, opened=True)
     widget._shown_in_run = cells.current_run  # noqa: SLF001  # our own class
-    return widget
 
 
 def open_widgets() -> list[BokehWidget]:

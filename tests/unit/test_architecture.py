@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 import bokeh_widget
-from bokeh_widget import BokehWidget, Session, errors
+from bokeh_widget import BokehSession, BokehWidget, Session, errors
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "bokeh_widget"
@@ -46,6 +46,8 @@ ORDER: Final = (
     "_weak",
     "_bokehjs",
     "widget",
+    "_opening",
+    "session",
     "diagnostics",
     "__init__",
 )
@@ -105,16 +107,20 @@ def test_the_check_sees_imports() -> None:
 
 
 PUBLIC: Final = [
+    "BokehSession",
     "BokehWidget",
     "ClientStats",
     "Info",
     "Session",
+    "SessionStats",
+    "Sessions",
     "State",
     "WidgetStats",
     "__version__",
     "close_all",
     "errors",
     "info",
+    "sessions",
     "show",
 ]
 ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(value, type)}
@@ -137,8 +143,15 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
 
 
 def _public_callables() -> dict[str, object]:
-    found: dict[str, object] = {"show": bokeh_widget.show, "close_all": bokeh_widget.close_all}
-    for owner in (BokehWidget, Session, bokeh_widget.State, *(getattr(errors, name) for name in sorted(ERRORS))):
+    functions = (bokeh_widget.show, bokeh_widget.close_all, bokeh_widget.info, bokeh_widget.sessions)
+    found: dict[str, object] = {function.__name__: function for function in functions}
+    for owner in (
+        BokehWidget,
+        BokehSession,
+        Session,
+        bokeh_widget.State,
+        *(getattr(errors, name) for name in sorted(ERRORS)),
+    ):
         found[owner.__name__] = owner
         for name, member in vars(owner).items():
             if name[0] != "_" and (inspect.isfunction(member) or isinstance(member, property)):
