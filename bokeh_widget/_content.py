@@ -86,6 +86,39 @@ def own_document() -> Document:
     return document
 
 
+def add_roots(document: Document, found: object, maker: str) -> None:
+    """Add what a function of the user has made to a document.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        Gets the roots.
+    found : Model, sequence of Model, or None
+        One root, several, or none.
+    maker : str
+        The name of the function.
+
+    Raises
+    ------
+    InputTypeError
+        If it is something else.
+    MixedDocumentsError
+        If a model, or a part of it, is in another document.
+    """
+    for root in found if isinstance(found, (list, tuple)) else [] if found is None else [found]:
+        if not isinstance(root, Model):
+            raise InputTypeError(
+                f"{maker} must return a Bokeh model (figure, layout, widget …) or a list of them, but got {root!r:.80}"
+            )
+        try:
+            document.add_root(root)
+        except RuntimeError as error:  # a model deep inside may be the one
+            raise MixedDocumentsError(
+                f"{maker} returned {root}, of which a part already is in another document ({error}); make new models "
+                "each time, or close what shows them first"
+            ) from error
+
+
 def _checked(item: object, what: str) -> UIElement:
     if isinstance(item, UIElement):
         return item

@@ -56,7 +56,7 @@ class Opening:
         self.document = own_document()
         self.widget: BokehWidget | None = None
         self.is_ending = False
-        self._run = cells.current_run
+        self._run: int | None = None
         self._periodic: PeriodicCallback | None = None
         self._period_s: float | None = None
         self._is_busy = False
@@ -87,6 +87,7 @@ class Opening:
             )
         core = self.owner._core  # noqa: SLF001  # one class in two
         self.widget = _SessionWidget(self.document, **core.options)
+        self._run = cells.current_run  # the first widget of a kernel begins to follow its cells
         session = self.widget.session
         session.name = str(self.owner.name)
         session.on_close(self.end)

@@ -7,7 +7,10 @@ import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from ._cells import cells
+from IPython.display import display
+
+from . import _kernel
+from ._content import add_roots
 from ._opening import Core, Opening, checked_period, give_up
 from ._session import ErrorCallback, checked_error_callbacks
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
@@ -152,17 +155,7 @@ class BokehSession:
         if inspect.isawaitable(found):
             give_up(found)
             raise InputTypeError(f"{type(self).__name__}.setup_model must not be async; return the models themselves")
-        roots = list(found) if isinstance(found, (list, tuple)) else [found]
-        for root in roots:
-            if root is None:
-                continue
-            try:
-                doc.add_root(root)
-            except (AttributeError, TypeError, ValueError) as error:
-                raise InputTypeError(
-                    f"{type(self).__name__}.setup_model must return a Bokeh model (figure, layout, widget …) or a "
-                    f"list of them, but got {root!r:.80}"
-                ) from error
+        add_roots(doc, found, f"{type(self).__name__}.setup_model")
 
     def periodic_callback(self) -> Awaitable[None] | None:
         """Do what is to be done every :attr:`callback_period` seconds; it may be ``async``.
@@ -213,13 +206,12 @@ class BokehSession:
             )
         return self
 
-    def _begin(self, *, displays: bool = True) -> None:
+    def _begin(self) -> None:
         opening = self._core.opening = Opening(self)
         try:
             opening.set_up()
             opening.schedule()
-            if displays:
-                display_opened(opening.shown)
+            display_opened(opening.shown)
             self.on_open()
         except BaseException:
             opening.abandon()
@@ -356,14 +348,12 @@ class BokehSession:
         state = f"open, id {self.id[:8]}{period}{paused}" if self.is_open else "not open"
         return f"<{type(self).__name__} {self.name!r}: {state}>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # IPython's protocol
+    def _ipython_display_(self) -> None:  # IPython's protocol
         opening = self._core.opening
-        if opening is not None and (opening.is_ending or opening.widget is None):
-            return {"text/plain": repr(self)}
-        if opening is not None:
-            return opening.shown._repr_mimebundle_(**kwargs)
-        self._begin(displays=False)
-        widget = self.widget
-        bundle = widget._repr_mimebundle_(**kwargs)
-        cells.pin(widget, opened=True)
-        return bundle
+        if opening is None:
+            self._begin()
+        elif opening.is_ending or opening.widget is None:
+            print(repr(self))  # noqa: T201  # that is what is to be displayed
+        elif not (opening.is_of_this_run and _kernel.is_cell_result()):
+            display(opening.widget)  # type: ignore[no-untyped-call]
+        # else open() has displayed it, and is the last expression of its cell

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import traitlets
 from bokeh.core.types import ID
-from bokeh.themes import Theme
 from IPython.display import display
 from ipywidgets import Layout, widget_serialization
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from bokeh.document import Document
     from bokeh.model import Model
     from bokeh.models.ui import UIElement
+    from bokeh.themes import Theme
 
     from ._flow import Patch
     from ._output import OutputChange

@@ -51,7 +51,7 @@ ORDER: Final = (
     "diagnostics",
     "__init__",
 )
-EDGES: Final = {"_kernel", "_capture", "_weak", "_bokehjs", "widget"}
+EDGES: Final = {"_kernel", "_capture", "_weak", "_bokehjs", "widget", "session"}
 FRONT: Final = {"ipywidgets", "IPython", "ipykernel", "comm", "traitlets", "jupyter_client"}
 
 
