@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
+import time
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from bokeh.events import RangesUpdate
+from bokeh.models import Div
+from tornado.ioloop import IOLoop
 
-from bokeh_widget import BokehWidget
+from bokeh_widget import BokehSession, BokehWidget, _kernel
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+GUIDES: Final = ("docs/protocol.md", "docs/sessions.md")
 MAX_PICTURE_BYTES: Final = 200_000
 
 
+def _python_blocks(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
 def _first_cell() -> str:
-    found = re.search(
-        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    assert found is not None
-    return found[1]
+    return _python_blocks("README.md")[0]
 
 
 def _targets(name: str) -> list[str]:
@@ -46,6 +52,24 @@ def test_the_first_cell_runs_and_its_callback_works() -> None:
         assert fig.title.text == "1.0 to 2.5"
 
 
+def test_the_session_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    [source] = [code for code in _python_blocks("README.md") if "class Clock" in code]
+
+    async def main() -> None:
+        loop = IOLoop.current()
+        monkeypatch.setattr(_kernel, "io_loop", lambda: loop)
+        namespace: dict[str, Any] = {"BokehSession": BokehSession, "Div": Div, "time": time}
+        exec(compile(source.replace("0.5  #", "0.001  #"), "README.md", "exec"), namespace)
+        clock = namespace["clock"]
+        clock.widget.pause_when_hidden = False
+        ticked = asyncio.Event()
+        clock.div.on_change("text", lambda _attr, _old, _new: ticked.set())
+        await asyncio.wait_for(ticked.wait(), 20)
+        clock.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_local_links_exist(name: str) -> None:
     missing = [target for target in _targets(name) if not (ROOT / target).exists()]
@@ -55,7 +79,7 @@ def test_local_links_exist(name: str) -> None:
 def test_the_readme_links_every_example_and_document() -> None:
     targets = set(_targets("README.md"))
     examples = {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")}
-    assert targets >= {*examples, "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
+    assert targets >= {*examples, *GUIDES, "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
 
 
 def test_pictures_are_small() -> None:
