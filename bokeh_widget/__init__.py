@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any, Final
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import diagnostics, errors, serving, widget  # noqa: F401  # as type checkers see them
+    from . import diagnostics, errors, serving, session, widget  # noqa: F401  # as type checkers see them
     from ._session import Session
-    from ._stats import ClientStats, WidgetStats
-    from .diagnostics import Info, info
+    from ._stats import ClientStats, SessionStats, WidgetStats
+    from .diagnostics import Info, Sessions, info, sessions
     from .serving import Applications, serve
+    from .session import BokehSession
     from .widget import BokehWidget, State, close_all, show
 
 __all__ = [
     "Applications",
+    "BokehSession",
     "BokehWidget",
     "ClientStats",
     "Info",
     "Session",
+    "SessionStats",
+    "Sessions",
     "State",
     "WidgetStats",
     "__version__",
@@ -28,24 +32,29 @@ __all__ = [
     "errors",
     "info",
     "serve",
+    "sessions",
     "show",
 ]
 
 # Jupyter Server imports this package for its extension, and needs neither Bokeh nor ipywidgets for that
 _HOMES: Final = {
     "Applications": "serving",
+    "BokehSession": "session",
     "BokehWidget": "widget",
     "ClientStats": "_stats",
     "Info": "diagnostics",
     "Session": "_session",
+    "SessionStats": "_stats",
+    "Sessions": "diagnostics",
     "State": "widget",
     "WidgetStats": "_stats",
     "close_all": "widget",
     "info": "diagnostics",
     "serve": "serving",
+    "sessions": "diagnostics",
     "show": "widget",
 }
-_MODULES: Final = {"diagnostics", "errors", "serving", "widget"}
+_MODULES: Final = {"diagnostics", "errors", "serving", "session", "widget"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,11 +1,13 @@
 """The periodic, timeout and next-tick callbacks of a document, on the loop of the kernel.
 
-Scheduling is Bokeh's own (``DocumentCallbackGroup``); what is added here is the lock and batch of
-the session around each call, and that a session which nobody sees rests.
+Scheduling is Bokeh's own (``DocumentCallbackGroup``); what is added here is the lock and batch of the session around
+each call, that a session which nobody sees rests, that the loop holds nothing of the session, and that it is never
+kept busy by periodic callbacks alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import functools
@@ -13,24 +15,58 @@ import inspect
 import time
 import traceback
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.io.doc import _PATCHED_CURDOCS, patch_curdoc
 from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
 from tornado.ioloop import IOLoop
 
+from ._output import Output, captured_by
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 
     from bokeh.core.types import ID
     from bokeh.document import Document
 
     from ._session import Session
 
+_REST_S: Final = 0.1
+"""A periodic callback that rests looks so often whether it may go on."""
+
+_BUSY_S: Final = 0.03
+_FREE_S: Final = 0.004
+"""After so long a stretch of periodic callbacks the loop is left to others for so long.
+
+A loop that always finds a timer due never waits for its sockets: with a period of 1 ms and 2 ms of work, ipykernel
+took up to 27 s to read the next cell.
+"""
+
+
+class _Stretch:
+    """For how long periodic callbacks, of whichever sessions, have kept the loop busy without a pause."""
+
+    def __init__(self) -> None:
+        self._began_s = self._ended_s = float("-inf")
+
+    def is_too_long(self) -> bool:
+        """Tell whether others are to have their turn before another callback begins; one that may begin does."""
+        now = time.monotonic()
+        if now - self._ended_s >= _FREE_S / 2:
+            self._began_s = now
+        return now - self._began_s > _BUSY_S
+
+    def ends(self) -> None:
+        """Take note that a callback has returned."""
+        self._ended_s = time.monotonic()
+
+
+_stretch: Final = _Stretch()
+
 
 class SessionCallbacks:
-    """Runs the callbacks of one session. The loop holds the session weakly.
+    """Runs the callbacks of one session. The loop holds neither the session nor the callbacks.
 
     Parameters
     ----------
@@ -44,9 +80,13 @@ class SessionCallbacks:
         self._session = weakref.ref(session)
         self._loop = loop
         self._group = None if loop is None else DocumentCallbackGroup(loop)
-        self._wanted: set[ID] = set()
+        self._callbacks: dict[ID, SessionCallback] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         for callback in session.document.session_callbacks:
             self.add(callback)
+        if loop is not None and self._group is not None:
+            # who drops a session without closing it leaves no timer that goes on for ever
+            weakref.finalize(session, _stop, loop, self._group).atexit = False
 
     def add(self, callback: SessionCallback) -> None:
         """Schedule a callback that was added to the document, from whichever thread."""
@@ -54,14 +94,13 @@ class SessionCallbacks:
         if group is None:
             return
         scheduled = copy.copy(callback)
-        scheduled._callback = _guarded(  # type: ignore[assignment]  # noqa: SLF001  # as Bokeh's server does
-            self._session, callback.callback, rests=isinstance(callback, PeriodicCallback)
-        )
-        wanted = self._wanted
-        wanted.add(callback.id)
+        # as Bokeh's server replaces it; the callback itself may hold the document, and all that its user has
+        scheduled._callback = _weakly(self, callback.id)  # type: ignore[assignment]  # noqa: SLF001
+        callbacks = self._callbacks
+        callbacks[callback.id] = callback
 
         def schedule() -> None:
-            if callback.id in wanted:
+            if scheduled.id in callbacks:
                 group.add_session_callback(scheduled)
 
         self._on_loop(schedule)
@@ -71,17 +110,64 @@ class SessionCallbacks:
         group = self._group
         if group is None:
             return
-        self._wanted.discard(callback.id)
+        self._callbacks.pop(callback.id, None)
         self._on_loop(lambda: group.remove_session_callback(callback))
 
     def close(self) -> None:
-        """Cancel all of them."""
-        self._wanted.clear()
+        """Cancel all of them; asynchronous ones that wait are cancelled as tasks are, and may clean up."""
+        self._callbacks.clear()
         if self._group is not None:
             self._on_loop(self._group.remove_all_callbacks)
+            self._on_loop(self._cancel_tasks)
+
+    def _cancel_tasks(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
 
     def _on_loop(self, work: Callable[[], None]) -> None:
         on_loop(self._loop, work)
+
+    # --- on the loop -----------------------------------------------------------------------
+
+    def run(self, callback_id: ID) -> Awaitable[None] | None:
+        """Run a callback that is due; a periodic one is not due again before what this gives has come."""
+        callback = self._callbacks.get(callback_id)
+        session = self._session()
+        if callback is None or session is None or session.closed:
+            return None
+        if not isinstance(callback, PeriodicCallback):
+            return self._start(session, callback)
+        if session.is_resting:
+            return self._spawn(asyncio.sleep(_REST_S))
+        if _stretch.is_too_long():
+            return self._spawn(_after_others(weakref.ref(self), callback_id))
+        try:
+            return self._start(session, callback)
+        finally:
+            _stretch.ends()
+
+    def _start(self, session: Session, callback: SessionCallback) -> Awaitable[None] | None:
+        steps = run_callback(session, callback.callback)
+        return None if steps is None else self._spawn(_finish(self._session, steps), steps.close)
+
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], clean_up: Callable[[], None] | None = None
+    ) -> asyncio.Future[None]:
+        """Run a coroutine; what is given never fails, as it would end the callback for good."""
+        loop = asyncio.get_running_loop()
+        tasks, done = self._tasks, loop.create_future()
+
+        def end(task: asyncio.Task[None]) -> None:  # holds nothing of the session
+            tasks.discard(task)
+            if clean_up is not None:
+                clean_up()
+            if not done.done():
+                done.set_result(None)
+
+        task = loop.create_task(work)
+        tasks.add(task)
+        task.add_done_callback(end)
+        return done
 
 
 def on_loop(loop: IOLoop | None, work: Callable[[], object]) -> None:
@@ -103,26 +189,77 @@ def on_loop(loop: IOLoop | None, work: Callable[[], object]) -> None:
         loop.add_callback(work)
 
 
-def _guarded(
-    session_ref: weakref.ref[Session], callback: Callable[[], Any], *, rests: bool
-) -> Callable[[], Awaitable[None] | None]:
+def _weakly(callbacks: SessionCallbacks, callback_id: ID) -> Callable[[], Awaitable[None] | None]:
+    ref = weakref.ref(callbacks)
+
     def call() -> Awaitable[None] | None:
-        session = session_ref()
-        if session is None or session.closed or (rests and session.is_resting):
-            return None
-        session.callback_rate.count(time.monotonic() * 1000)
-        try:
-            with session.batch():
-                result = callback()
-        except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
-            session.report_error(error)
-            return None
-        except BaseException as error:
-            restore_curdoc(error)
-            raise
-        return _finish(session_ref, result) if inspect.isawaitable(result) else None
+        found = ref()
+        return None if found is None else found.run(callback_id)
 
     return call
+
+
+async def _after_others(ref: weakref.ref[SessionCallbacks], callback_id: ID) -> None:
+    await asyncio.sleep(_FREE_S)
+    found = ref()
+    if found is None:
+        return
+    again = found.run(callback_id)
+    del found
+    if again is not None:
+        await again
+
+
+def _stop(loop: IOLoop, group: DocumentCallbackGroup) -> None:
+    # runs inside garbage collection, in whichever thread
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.add_callback(group.remove_all_callbacks)
+
+
+# --- one callback ------------------------------------------------------------------------------
+
+
+def run_callback(session: Session, callback: Callable[[], Any]) -> Steps | None:
+    """Call a callback of the document as one batch; what it raises is reported.
+
+    Parameters
+    ----------
+    session : Session
+        Its lock is held, unless the callback is marked with Bokeh's ``without_document_lock``.
+    callback : callable
+        As Bokeh wraps it: it sets ``curdoc()`` itself.
+
+    Returns
+    -------
+    Steps or None
+        The steps of an asynchronous callback, to be awaited.
+    """
+    is_unlocked = _is_unlocked(callback)
+    session.callback_rate.count(time.monotonic() * 1000)
+    try:
+        with captured_by(session.output), _step_of(session, is_unlocked=is_unlocked) as may_run:
+            result = callback() if may_run else None
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a user's callback may raise anything
+        session.report_error(error)
+        return None
+    except BaseException as error:
+        restore_curdoc(error)
+        raise
+    return Steps(weakref.ref(session), result, is_unlocked=is_unlocked) if inspect.isawaitable(result) else None
+
+
+def _is_unlocked(callback: Callable[[], Any]) -> bool:
+    return bool(getattr(callback, "nolock", False))
+
+
+@contextlib.contextmanager
+def _step_of(session: Steppable, *, is_unlocked: bool) -> Generator[bool, None, None]:
+    """Run one step of a callback, unless the session has been closed by then."""
+    if is_unlocked:
+        yield not session.closed
+        return
+    with session.step() as may_run:
+        yield may_run
 
 
 class Steppable(Protocol):
@@ -136,36 +273,47 @@ class Steppable(Protocol):
     def document(self) -> Document:
         """The document, which is ``curdoc()`` in each step."""
 
-    def batch(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the lock for one step."""
+    @property
+    def output(self) -> Output | None:
+        """What takes in what is printed."""
+
+    def step(self) -> contextlib.AbstractContextManager[bool]:
+        """Hold the lock for one step, and tell whether it may be taken."""
 
 
 class Steps:
     """Runs an asynchronous callback step by step: each, from one await to the next, is like a plain callback.
 
     Bokeh sets ``curdoc()`` only while it makes the coroutine, and neither the lock nor the batch may be held
-    while it waits.
+    while it waits. When the session is closed meanwhile, the callback is told as if its task were cancelled; what it
+    does then to clean up are steps without lock and document.
     """
 
-    def __init__(self, session_ref: weakref.ref[Any], awaitable: Awaitable[Any]) -> None:
+    def __init__(self, session_ref: weakref.ref[Any], awaitable: Awaitable[Any], *, is_unlocked: bool = False) -> None:
         self._session: weakref.ref[Steppable] = session_ref
         self._awaitable = awaitable
+        self._is_unlocked = is_unlocked
 
     def __await__(self) -> Generator[Any, Any, Any]:
         inner = self._awaitable.__await__()
         step: Callable[[], Any] = functools.partial(next, inner)
+        is_ending = False
+        ended = asyncio.CancelledError()
         while True:
-            session = self._session()
-            if session is None or session.closed:
-                close = getattr(inner, "close", None)  # generators have it, other iterators may not
-                if close is not None:
-                    close()
-                return None
-            with session.batch():
-                is_done, value = _advance(session.document, step)
+            if not is_ending:
+                is_ended, is_done, value = self._take(step)
+                if is_ended:
+                    is_ending = True
+                    step = functools.partial(_throw, inner, ended)
+            if is_ending:
+                try:
+                    is_done, value = _result_of(step)
+                except asyncio.CancelledError as error:
+                    if error is not ended:
+                        raise
+                    return None  # it has cleaned up
             if is_done:
                 return value
-            del session  # the loop holds it weakly
             try:
                 sent = yield value
             except BaseException as error:  # noqa: BLE001  # the callback decides what to do about it
@@ -173,13 +321,37 @@ class Steps:
             else:
                 step = functools.partial(_send, inner, sent)
 
+    def close(self) -> None:
+        """Give up what was never begun, as its task was cancelled before; without effect otherwise."""
+        close = getattr(self._awaitable, "close", None)  # coroutines have it, other awaitables may not
+        if close is not None:
+            close()
 
-def _advance(document: Document, step: Callable[[], Any]) -> tuple[bool, Any]:
-    with curdoc_is(document):
-        try:
-            return False, step()
-        except StopIteration as stop:
-            return True, stop.value
+    def _take(self, step: Callable[[], Any]) -> tuple[bool, bool, Any]:
+        """Take one step; tell whether the session has ended instead, whether that was the last, and what it awaits."""
+        session = self._session()  # not held while the callback waits: the loop holds it weakly
+        if session is None:
+            return True, False, None
+        with captured_by(session.output), _step_of(session, is_unlocked=self._is_unlocked) as may_run:
+            if not may_run:
+                return True, False, None
+            return False, *_advance(session.document, step, is_unlocked=self._is_unlocked)
+
+
+def _advance(document: Document, step: Callable[[], Any], *, is_unlocked: bool) -> tuple[bool, Any]:
+    result: tuple[bool, Any] = (True, None)
+
+    def advance() -> None:
+        nonlocal result
+        result = _result_of(step)
+
+    advance.nolock = is_unlocked  # type: ignore[attr-defined]  # curdoc() is then what may be used without the lock
+    try:
+        invoke_with_curdoc(document, advance)
+    except BaseException as error:
+        restore_curdoc(error)
+        raise
+    return result
 
 
 @contextlib.contextmanager
@@ -199,6 +371,13 @@ def curdoc_is(document: Document) -> Iterator[None]:
         patched.__exit__(None, None, None)  # with the exception, it would keep the document
 
 
+def _result_of(step: Callable[[], Any]) -> tuple[bool, Any]:
+    try:
+        return False, step()
+    except StopIteration as stop:
+        return True, stop.value
+
+
 def _send(inner: Any, value: Any) -> Any:
     return next(inner) if value is None else inner.send(value)
 
@@ -207,9 +386,15 @@ def _throw(inner: Any, error: BaseException) -> Any:
     return inner.throw(error)
 
 
-async def _finish(session_ref: weakref.ref[Session], result: Awaitable[Any]) -> None:
+async def _finish(session_ref: weakref.ref[Session], steps: Awaitable[None]) -> None:
     try:
-        await Steps(session_ref, result)
+        await steps
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        session = session_ref()
+        if session is None or session.closed or (task is not None and task.cancelling()):
+            raise
+        session.report_error(error)  # not this was cancelled, but something that the callback awaits
     except Exception as error:  # noqa: BLE001
         session = session_ref()
         if session is not None:

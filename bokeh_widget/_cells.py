@@ -111,6 +111,10 @@ class _Cells:
         """Tell whether some cell keeps the widget."""
         return any(pins.get(widget.model_id) is widget for pins in self._pins.values())
 
+    def is_opened(self, widget: Displayed) -> bool:
+        """Tell whether some cell opened the widget, so that it ends with what the cell shows."""
+        return any(widget in opened for opened in self._opened.values())
+
     def release(self, cell_id: str) -> None:
         """Let everything go that the previous run of a cell showed, and close what it opened."""
         for widget in list(self._opened.pop(cell_id, ())):

@@ -84,6 +84,46 @@ def resolve_content(obj: object) -> Content:
     return _resolve_models([_checked(obj, "the argument")])
 
 
+def own_document() -> Document:
+    """Make a document that is emptied when its session is closed, which sets its models free."""
+    document = Document()
+    _made.add(document)
+    return document
+
+
+def add_roots(document: Document, found: object, maker: str) -> None:
+    """Add what a function of the user has made to a document.
+
+    Parameters
+    ----------
+    document : bokeh.document.Document
+        Gets the roots.
+    found : Model, sequence of Model, or None
+        One root, several, or none.
+    maker : str
+        The name of the function.
+
+    Raises
+    ------
+    InputTypeError
+        If it is something else.
+    MixedDocumentsError
+        If a model, or a part of it, is in another document.
+    """
+    for root in found if isinstance(found, (list, tuple)) else [] if found is None else [found]:
+        if not isinstance(root, Model):
+            raise InputTypeError(
+                f"{maker} must return a Bokeh model (figure, layout, widget …) or a list of them, but got {root!r:.80}"
+            )
+        try:
+            document.add_root(root)
+        except RuntimeError as error:  # a model deep inside may be the one
+            raise MixedDocumentsError(
+                f"{maker} returned {root}, of which a part already is in another document ({error}); make new models "
+                "each time, or close what shows them first"
+            ) from error
+
+
 def _checked(item: object, what: str) -> UIElement:
     if isinstance(item, UIElement):
         return item
@@ -118,7 +158,7 @@ def _resolve_models(models: list[UIElement]) -> Content:
         shows_all = [model.id for model in models] == [root.id for root in document.roots]
         root_ids = None if shows_all else [str(model.id) for model in models]
         return Content(document, is_own=document in _made, root_ids=root_ids)
-    document = Document()
+    document = own_document()
     try:
         for model in models:
             document.add_root(model)
@@ -127,5 +167,4 @@ def _resolve_models(models: list[UIElement]) -> Content:
         raise MixedDocumentsError(
             f"a part of {models[0]} already is in another document ({error}); show the model that contains both"
         ) from error
-    _made.add(document)
     return Content(document, is_own=True, root_ids=None)

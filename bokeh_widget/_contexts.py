@@ -21,12 +21,13 @@ from bokeh.util.serialization import make_id
 
 from ._callbacks import Steps, curdoc_is
 from ._hooks import call_hook, finish_soon
+from ._output import Output, captured_by
 from ._server_callbacks import ServerCallbacks
 from ._upstream_code import destroy_modules
 from .errors import SessionClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Iterator
 
     from bokeh.application import Application
     from bokeh.application.handlers import Handler
@@ -292,7 +293,7 @@ class SessionContext(bokeh_application.SessionContext):
         document = self._document
         if document is None or self.destroyed:
             return _Done(None)
-        with self.batch(), curdoc_is(document):
+        with captured_by(self.output), self.batch(), curdoc_is(document):
             result = func(document)
         if not inspect.isawaitable(result):
             return _Done(result)
@@ -334,6 +335,22 @@ class SessionContext(bokeh_application.SessionContext):
         """Hold the lock, and send all changes that are made inside as one patch."""
         session = self.session
         return contextlib.nullcontext() if session is None else session.batch()
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[bool]:
+        """Do the same for one step of a coroutine; give False, and hold nothing, if the session is destroyed."""
+        session = self.session
+        if session is None:
+            yield not self.destroyed
+            return
+        with session.step() as may_run:
+            yield may_run
+
+    @property
+    def output(self) -> Output | None:
+        """What takes in what callbacks of the session print; None while it is not open."""
+        session = self.session
+        return None if session is None else session.output
 
     # --- the end -------------------------------------------------------------------------------
 

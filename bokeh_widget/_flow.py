@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bokeh.document import Document
     from bokeh.document.events import DocumentPatchedEvent
 
+    from ._output import OutputChange
     from ._protocol import Buffer
 
 Peer: TypeAlias = tuple[str, str | None]
@@ -81,8 +82,8 @@ class Connection(Protocol):
     def beat(self, session_id: str) -> None:
         """Take note that pages could have been heard since the last beat: ask the silent ones, give up the dead."""
 
-    def send_error(self, text: str) -> None:
-        """Show an error of a callback where the document is shown."""
+    def send_output(self, change: OutputChange) -> None:
+        """Show what callbacks printed, displayed and raised where the document is shown."""
 
     def handle_error(self, error: BaseException) -> None:
         """Tell the callbacks that were given to the connection."""

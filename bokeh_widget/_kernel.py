@@ -106,6 +106,13 @@ def running_cell_id() -> str | None:
     return found if isinstance(found, str) else None
 
 
+def name_of_file(name: str) -> str:
+    """Give the name of a file as IPython's tracebacks have it: "Cell In[3]" for what was compiled of a cell."""
+    format_name = getattr(getattr(shell(), "compile", None), "format_code_name", None)
+    found = None if format_name is None else format_name(name)
+    return name if found is None else " ".join(found)
+
+
 def is_cell_result() -> bool:
     """Tell whether IPython is formatting the value of a cell's last expression just now."""
     frame = inspect.currentframe()

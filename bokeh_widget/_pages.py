@@ -16,6 +16,7 @@ from ._protocol import (
     Acknowledgement,
     Attach,
     Buffer,
+    ClearOutput,
     ClientError,
     ClientGone,
     ClientMessage,
@@ -171,6 +172,8 @@ class Pages:
                 self._see(session, message.client, message.tick, [])
             case ClientPatch():
                 self._on_patch(session, message, dict(zip(message.buffers, buffers, strict=True)))
+            case ClearOutput():
+                session.output.clear()
             case ClientError():
                 error = BrowserError(message.message, context=message.context, stack=message.stack)
                 session.report_error(error, show=False)
@@ -250,6 +253,7 @@ class Pages:
         else:
             self.send_document(session, client, is_resync=client.has_replica and message.session is None)
             session.flow.attach(self.peer(client), session.revision)
+        session.output.tell(lambda change: self.wire.output(change, session.id, client.id))
 
     def _is_on_its_way(self, known: int | None, current: int, *, asked_before: bool) -> bool:
         """Tell whether a page at revision ``known`` gets the rest by what was sent to its comm already."""

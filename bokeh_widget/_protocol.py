@@ -123,14 +123,58 @@ class RefusedMessage(TypedDict):
 
 
 class NoticeMessage(TypedDict):
-    """A line for the user, shown under the plot in the cell."""
+    """A line for the user about the connection, shown under the plot; it goes when the next document is built."""
 
     kind: Literal["notice"]
     level: Literal["error", "warning"]
     text: str
 
 
-KernelMessage: TypeAlias = PatchMessage | DocumentMessage | ChunkMessage | SyncMessage | RefusedMessage | NoticeMessage
+class StreamBlock(TypedDict):
+    """Text that callbacks printed in a row."""
+
+    id: int
+    kind: Literal["stream"]
+    name: str
+    text: str
+
+
+class DisplayBlock(TypedDict):
+    """An object that a callback displayed: a MIME bundle."""
+
+    id: int
+    kind: Literal["display"]
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class ErrorBlock(TypedDict):
+    """An error: a line, the traceback, and how often it came."""
+
+    id: int
+    kind: Literal["error"]
+    text: str
+    detail: str
+    count: int
+
+
+OutputBlock: TypeAlias = StreamBlock | DisplayBlock | ErrorBlock
+
+
+class OutputMessage(TypedDict):
+    """Output of callbacks: blocks that are new or other than before, for one client or for all of them."""
+
+    kind: Literal["output"]
+    client: str | None
+    session: str
+    first: int
+    cut: int
+    blocks: list[OutputBlock]
+
+
+KernelMessage: TypeAlias = (
+    PatchMessage | DocumentMessage | ChunkMessage | SyncMessage | RefusedMessage | NoticeMessage | OutputMessage
+)
 
 
 # --- from the page to Python ---------------------------------------------------------------
@@ -217,7 +261,16 @@ class ClientError:
     stack: str
 
 
-ClientMessage: TypeAlias = Attach | ViewShown | ViewGone | Acknowledgement | ClientGone | ClientPatch | ClientError
+@dataclass(frozen=True, slots=True)
+class ClearOutput:
+    """The user wants to see the output of callbacks no more."""
+
+    client: str
+
+
+ClientMessage: TypeAlias = (
+    Attach | ViewShown | ViewGone | Acknowledgement | ClientGone | ClientPatch | ClientError | ClearOutput
+)
 
 
 def short(value: object) -> str:
@@ -269,7 +322,7 @@ def _named_buffers(content: Mapping[str, object], buffers: Sequence[Buffer], lim
     return {str(name): bytes(buffer) for name, buffer in zip(names, buffers, strict=True)}
 
 
-def parse_client_message(  # noqa: PLR0911  # one for each kind
+def parse_client_message(  # noqa: C901, PLR0911  # one for each kind
     content: object,
     buffers: Sequence[Buffer] = (),
     *,
@@ -301,7 +354,7 @@ def parse_client_message(  # noqa: PLR0911  # one for each kind
     if not isinstance(content, Mapping):
         raise ProtocolError(f"a message from the page must be an object, but got {short(content)}; {_REMEDY}")
     kind = content.get("kind")
-    if kind not in ("attach", "hi", "gone", "ack", "bye", "patch", "error"):
+    if kind not in ("attach", "hi", "gone", "ack", "bye", "patch", "error", "clear_output"):
         raise ProtocolError(f"unknown kind of message from the page: {short(kind)}; {_REMEDY}")
     client: str = _field(content, "client", str)
     match kind:
@@ -341,6 +394,8 @@ def parse_client_message(  # noqa: PLR0911  # one for each kind
                 views=_views(content),
                 tick=_field(content, "tick", int),
             )
+        case "clear_output":
+            return ClearOutput(client=client)
         case "bye":
             return ClientGone(client=client, tick=_field(content, "tick", int))
         case "patch":

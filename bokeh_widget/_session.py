@@ -6,6 +6,7 @@ A session knows neither comms nor widgets: it hands frames to :class:`Connection
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 import weakref
@@ -21,8 +22,10 @@ from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._contexts import ServerContext, SessionContext
 from ._flow import Connection, Flow, Patch, source_of
 from ._heartbeat import Heartbeat
+from ._output import Output, captured_by, silence
 from ._protocol import Buffer, ClientPatch, DocumentState
 from ._stats import RateMeter
+from ._tracebacks import format_traceback
 from ._upstream import lock_column_data, lock_models
 from .errors import InputTypeError, SessionClosedError
 
@@ -76,6 +79,8 @@ class Session:
     ) -> None:
         self.context: Final = context or SessionContext(ServerContext(None, loop), document)
         self.id: Final[str] = self.context.id
+        self.name = ""
+        """For people; empty if nobody gave it one."""
         self.lock: Final = threading.RLock()
         self.last_error: BaseException | None = None
         self.callback_rate: Final = RateMeter()
@@ -83,6 +88,9 @@ class Session:
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
+        self._closers: list[Callable[[], object]] = []
+        self._is_closing = False
+        self.output: Final = Output(functools.partial(list, self._connections))
         self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
         self.heartbeat: Final = Heartbeat(self, loop)
         lock_column_data(session_of)
@@ -205,29 +213,54 @@ class Session:
             Whether to close what shows the session; what ends with the kernel says so itself.
         """
         with self.lock:
-            document = self._document
-            if document is None:
+            if self._document is None or self._is_closing:
                 return
-            self._document = None
-            self.flow.close()
-            self.heartbeat.close()
-            self._callbacks.close()
-            connections = list(self._connections)
-            self._connections.clear()
-            if _sessions.get(id(document)) is self:
-                del _sessions[id(document)]
-            with contextlib.suppress(KeyError):
-                document.callbacks.remove_on_change(self)
-            if self._owns_document and (empty_document or self.context.application is not None):
-                try:
-                    document.clear()
-                except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
-                    self.report_error(error)
+            self._is_closing = True
+            try:
+                self._tell_closers()
+            finally:
+                connections = self._shut(self._document, empty_document=empty_document)
         self.context.end(self.report_error)
         self._error_callbacks.clear()
         if tell_connections:
             for connection in connections:
                 connection.close()
+
+    def on_close(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` once when the session is about to close, while its document is still as it was.
+
+        What it raises is logged and told to the ``on_error`` callbacks; the session closes all the same.
+        """
+        self._require_open()
+        self._closers.append(callback)
+
+    def _tell_closers(self) -> None:
+        closers, self._closers = self._closers, []
+        for callback in closers:
+            try:
+                with captured_by(None):  # what shows the session is about to go
+                    callback()
+            except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+                self.report_error(error, show=False)
+
+    def _shut(self, document: Document, *, empty_document: bool) -> list[Connection]:
+        self._document = None
+        self.flow.close()
+        self.heartbeat.close()
+        self.output.close()
+        self._callbacks.close()
+        connections = list(self._connections)
+        self._connections.clear()
+        if _sessions.get(id(document)) is self:
+            del _sessions[id(document)]
+        with contextlib.suppress(KeyError):
+            document.callbacks.remove_on_change(self)
+        if self._owns_document and (empty_document or self.context.application is not None):
+            try:
+                document.clear()
+            except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+                self.report_error(error)
+        return connections
 
     # --- callbacks of the document ---------------------------------------------------------
 
@@ -265,6 +298,16 @@ class Session:
             self._require_open()
             with self.holding():
                 yield
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[bool]:
+        """Do the same for one step of a callback; give False, and hold nothing, if the session was closed by then."""
+        with self.lock:
+            if self.closed:
+                yield False
+                return
+            with self.batch():
+                yield True
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
@@ -356,7 +399,8 @@ class Session:
         with document.models.freeze() if changes_models else contextlib.nullcontext():
             for event in decoded.events:
                 try:
-                    apply_event(document, event, setter=_FROM_PAGE)
+                    with captured_by(self.output):
+                        apply_event(document, event, setter=_FROM_PAGE)
                 except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
                     self.report_error(error)
                 except BaseException as error:  # noqa: BLE001  # an interrupt is meant for the callback that runs
@@ -389,7 +433,7 @@ class Session:
         self._error_callbacks.extend(checked_error_callbacks(callbacks))
 
     def report_error(self, error: BaseException, *, show: bool = True) -> None:
-        """Log an error, show it where the document is shown, and tell ``on_error`` callbacks.
+        """Show an error where the document is shown, log it, and tell ``on_error`` callbacks.
 
         Parameters
         ----------
@@ -400,13 +444,14 @@ class Session:
         """
         restore_curdoc(error)
         self.last_error = error
-        log.error("%s", error, exc_info=error)
-        for connection in list(self._connections):
-            if show and connection.is_shown:
-                connection.send_error(error_line(error))
-        call_all(self._error_callbacks, error)
-        for connection in list(self._connections):
-            connection.handle_error(error)
+        # the log of a kernel without handlers is its stderr: JupyterLab would show there once more what is shown here
+        is_seen = show and self.output.error(error_line(error), format_traceback(error))
+        with silence() if is_seen else captured_by(None):
+            log.error("%s", error, exc_info=error)
+        with captured_by(self.output):
+            call_all(self._error_callbacks, error)
+            for connection in list(self._connections):
+                connection.handle_error(error)
 
 
 def _weak_pump(session: Session) -> Callable[[], None]:

@@ -68,6 +68,8 @@ class WidgetStats:
     ----------
     model_id : str
         Id of the widget.
+    session : str
+        Name of the session; empty if nobody gave it one.
     shows : str
         The types of the models that it shows.
     state : str
@@ -98,6 +100,7 @@ class WidgetStats:
     """
 
     model_id: str
+    session: str
     shows: str
     state: str
     revision: int
@@ -132,6 +135,7 @@ class WidgetStats:
 
 _HEADER: Final = (
     "widget",
+    "session",
     "state",
     "revision",
     "page",
@@ -160,6 +164,10 @@ def readable_bytes(count: int) -> str:
     return f"{size:.1f} GB"
 
 
+def _cut(error: str) -> str:
+    return error if len(error) <= _ERROR_LENGTH else f"{error[:_ERROR_LENGTH]}…"
+
+
 def _rows(stats: Iterable[WidgetStats]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for widget in stats:
@@ -171,7 +179,7 @@ def _rows(stats: Iterable[WidgetStats]) -> list[tuple[str, ...]]:
             str(widget.changes_coalesced),
             str(widget.resyncs),
             f"{widget.callbacks_per_s:.1f}",
-            widget.last_error if len(widget.last_error) <= _ERROR_LENGTH else f"{widget.last_error[:_ERROR_LENGTH]}…",
+            _cut(widget.last_error),
         )
         pages = [
             (
@@ -183,9 +191,9 @@ def _rows(stats: Iterable[WidgetStats]) -> list[tuple[str, ...]]:
             for client in widget.clients
         ] or [("", "0", "", "")]
         rows += [
-            (name, widget.state, str(widget.revision), *page, *totals)
+            (name, widget.session, widget.state, str(widget.revision), *page, *totals)
             if index == 0
-            else ("", "", "", *page, *[""] * len(totals))
+            else ("", "", "", "", *page, *[""] * len(totals))
             for index, page in enumerate(pages)
         ]
     return rows
@@ -199,12 +207,7 @@ def text_table(stats: Sequence[WidgetStats]) -> str:
     stats : sequence of WidgetStats
         One for each widget.
     """
-    if not stats:
-        return "no widgets"
-    rows = [_HEADER, *_rows(stats)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return _text(_HEADER, _rows(stats)) if stats else "no widgets"
 
 
 def html_table(stats: Sequence[WidgetStats]) -> str:
@@ -215,11 +218,120 @@ def html_table(stats: Sequence[WidgetStats]) -> str:
     stats : sequence of WidgetStats
         One for each widget.
     """
-    if not stats:
-        return "<p>no widgets</p>"
+    return _html(_HEADER, _rows(stats)) if stats else "<p>no widgets</p>"
 
+
+def _text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def row(cells: Sequence[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-    body = "".join(row(cells, "td") for cells in _rows(stats))
-    return f"<table><thead>{row(_HEADER, 'th')}</thead><tbody>{body}</tbody></table>"
+    body = "".join(row(cells, "td") for cells in rows)
+    return f"<table><thead>{row(header, 'th')}</thead><tbody>{body}</tbody></table>"
+
+
+# --- sessions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStats:
+    """One open session.
+
+    Attributes
+    ----------
+    name : str
+        Its name; empty if nobody gave it one.
+    id : str
+        Its id.
+    shows : str
+        The types of the roots of its document.
+    widgets : tuple of str
+        The states of the widgets that show it: created, shown or hidden.
+    pages : int
+        How many pages show it.
+    views : int
+        In how many places they do.
+    is_resting : bool
+        Whether periodic callbacks rest, since no page shows it.
+    revision : int
+        Of its document.
+    callbacks : int
+        Periodic, timeout and next-tick callbacks that its document has.
+    callbacks_per_s : float
+        How many of them ran per second, over the last five seconds.
+    last_error : str
+        The last error of a callback or a page; empty if there was none.
+    """
+
+    name: str
+    id: str
+    shows: str
+    widgets: tuple[str, ...]
+    pages: int
+    views: int
+    is_resting: bool
+    revision: int
+    callbacks: int
+    callbacks_per_s: float
+    last_error: str
+
+
+_SESSION_HEADER: Final = (
+    "session",
+    "id",
+    "shows",
+    "widgets",
+    "pages",
+    "views",
+    "revision",
+    "callbacks",
+    "callbacks/s",
+    "last error",
+)
+
+
+def _session_rows(stats: Iterable[SessionStats]) -> list[tuple[str, ...]]:
+    return [
+        (
+            session.name,
+            session.id[:_ID_LENGTH],
+            session.shows,
+            ", ".join(session.widgets),
+            str(session.pages),
+            str(session.views),
+            str(session.revision),
+            f"{session.callbacks}{' (resting)' if session.is_resting and session.callbacks else ''}",
+            f"{session.callbacks_per_s:.1f}",
+            _cut(session.last_error),
+        )
+        for session in stats
+    ]
+
+
+def session_text_table(stats: Sequence[SessionStats]) -> str:
+    """Write sessions as lines of text.
+
+    Parameters
+    ----------
+    stats : sequence of SessionStats
+        One for each session.
+    """
+    return _text(_SESSION_HEADER, _session_rows(stats)) if stats else "no open sessions"
+
+
+def session_html_table(stats: Sequence[SessionStats]) -> str:
+    """Write sessions as a table of HTML.
+
+    Parameters
+    ----------
+    stats : sequence of SessionStats
+        One for each session.
+    """
+    return _html(_SESSION_HEADER, _session_rows(stats)) if stats else "<p>no open sessions</p>"

@@ -14,6 +14,7 @@ from ._protocol import (
     DocumentState,
     KernelMessage,
     NoticeMessage,
+    OutputMessage,
     PatchMessage,
     RefusedMessage,
     SyncMessage,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._flow import Patch
+    from ._output import OutputChange
 
 PACKED: Final = "json"
 """Name of the buffer that carries JSON text which is too long for the content of a message."""
@@ -130,6 +132,20 @@ class Wire:
     def notice(self, text: str) -> None:
         """Show an error under the plot."""
         self._frame(NoticeMessage(kind="notice", level="error", text=text), [])
+
+    def output(self, change: OutputChange, session_id: str, client: str | None) -> None:
+        """Say what callbacks of the document printed, displayed and raised, to one client or to all of them."""
+        self._frame(
+            OutputMessage(
+                kind="output",
+                client=client,
+                session=session_id,
+                first=change.first,
+                cut=change.cut,
+                blocks=change.blocks,
+            ),
+            [],
+        )
 
     def _message(self, content: PatchMessage | DocumentMessage, buffers: list[Buffer], *, client: str | None) -> None:
         if total_bytes(buffers) <= self.frame_limit_bytes:

@@ -8,6 +8,7 @@
     │   ├── MixedDocumentsError          models of several documents in one widget
     │   └── EmptyDocumentError           nothing to show
     ├── SessionClosedError(RuntimeError) use of what was closed
+    ├── SessionOpenError(RuntimeError)   opening of what is open already
     ├── ProtocolError(ValueError)        a message from the page that must not be applied
     │   └── FrameTooLargeError           … because it is larger than the limit
     ├── CustomModelError                 Bokeh cannot compile a custom model
@@ -43,6 +44,10 @@ class EmptyDocumentError(InputValueError):
 
 class SessionClosedError(BokehWidgetError, RuntimeError):
     """A closed widget or session was used."""
+
+
+class SessionOpenError(BokehWidgetError, RuntimeError):
+    """A session that is open was to be opened once more."""
 
 
 class ProtocolError(BokehWidgetError, ValueError):

@@ -14,7 +14,7 @@ from bokeh.core.types import ID
 from IPython.display import display
 from ipywidgets import widget_serialization
 
-from . import _kernel
+from . import _capture, _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
 from ._flow import now_ms
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._content import Content
     from ._flow import Patch
     from ._hosting import Showable
+    from ._output import OutputChange
 
 log = logging.getLogger("bokeh_widget")
 
@@ -150,7 +151,7 @@ class BokehWidget(CollectableDOMWidget):
             theme=theme, layout=layout, pause_when_hidden=pause_when_hidden, frame_limit_bytes=frame_limit_bytes
         )
         wire = Wire(_weak_send(self), frame_limit_bytes)
-        _follow_cells()
+        _follow_kernel()
         content = open_content(obj, argv=argv, theme=theme)
         self.pause_when_hidden = pause_when_hidden
         self._error_callbacks: list[ErrorCallback] = []
@@ -242,6 +243,7 @@ class BokehWidget(CollectableDOMWidget):
             now = now_ms()
             return WidgetStats(
                 model_id=self.model_id,
+                session=session.name,
                 shows="" if self.closed else ", ".join(type(root).__name__ for root in self.roots),
                 state=self.state.value,
                 revision=session.revision,
@@ -357,6 +359,7 @@ class BokehWidget(CollectableDOMWidget):
         finally:
             super().close()
             self._error_callbacks.clear()
+            _capture.leave_soon()
 
     def __enter__(self) -> Self:
         """Give the widget; it is closed when the block ends."""
@@ -465,15 +468,15 @@ class BokehWidget(CollectableDOMWidget):
             self._pages.beat(self._session)
             self._update_state()
 
-    def send_error(self, text: str) -> None:
-        """Show an error under the plot.
+    def send_output(self, change: OutputChange) -> None:
+        """Show under the plot what callbacks printed, displayed and raised.
 
         Parameters
         ----------
-        text : str
-            A line for the user.
+        change : OutputChange
+            What is new of it.
         """
-        self._pages.wire.notice(text)
+        self._pages.wire.output(change, self._session.id, None)
 
     def _state_to_json(self) -> DocumentState | None:
         if self.comm is None:  # the widget is being made: the user gets the error
@@ -533,7 +536,11 @@ class BokehWidget(CollectableDOMWidget):
 
     def _unpin_unused(self) -> None:
         self._cancel_unpin = None
-        if not self.has_clients:
+        if self.has_clients:
+            return
+        if cells.is_opened(self) and not self._session.has_clients:
+            self.close()
+        else:
             cells.unpin(self)
             for callback in self._unused_callbacks:
                 callback()
@@ -549,9 +556,10 @@ _DUE_MS: Final = 30.0
 """A document that follows its comm waits for the message that displays it: so long in a cell that goes on running."""
 
 
-def _follow_cells() -> None:
+def _follow_kernel() -> None:
     cells.install()
     cells.watch(cell_begins, _cell_ends)
+    _capture.install()
 
 
 def _cell_ends() -> None:
@@ -588,12 +596,13 @@ def _disconnect_dead(session_ref: weakref.ref[Session]) -> None:
     session = session_ref()
     if session is not None and not _kernel.call_soon(session.close_if_unused):
         session.close_if_unused()
+    _capture.leave_soon()
 
 
 def show(obj: Showable, **options: Any) -> BokehWidget:
     """Display a Bokeh object in this cell and give its widget.
 
-    The widget is closed when the cell runs again.
+    The widget is closed when the cell runs again, or 15 s after its output was cleared.
 
     Parameters
     ----------
@@ -608,10 +617,21 @@ def show(obj: Showable, **options: Any) -> BokehWidget:
         The widget that was displayed.
     """
     widget = BokehWidget(obj, **options)
+    display_opened(widget)
+    return widget
+
+
+def display_opened(widget: BokehWidget) -> None:
+    """Display a widget in this cell, which is to close it when it runs again.
+
+    Parameters
+    ----------
+    widget : BokehWidget
+        If it is the value of the cell's last expression, too, that displays nothing more.
+    """
     display(widget)
     cells.pin(widget, opened=True)
     widget._shown_in_run = cells.current_run  # noqa: SLF001  # our own class
-    return widget
 
 
 def open_widgets() -> list[BokehWidget]:

@@ -17,6 +17,7 @@ import {
   type KernelMessage,
   type PatchMessage,
   state_of_document,
+  total_bytes,
 } from "./protocol";
 import { random_id } from "./random";
 import { Replica } from "./replica";
@@ -173,6 +174,10 @@ export class Client {
     } while (this.#is_working);
   }
 
+  clear_output(): void {
+    this.#send({ kind: "clear_output", client: this.id });
+  }
+
   // --- from the kernel ------------------------------------------------------------------------
 
   /** The model's state has a document (again): it is the newest there is. */
@@ -192,7 +197,10 @@ export class Client {
     this.#presence.heard();
     switch (message.kind) {
       case "notice":
-        this.#places.say(message.level, message.text);
+        this.#places.say(message.level, message.text, undefined, true);
+        return;
+      case "output":
+        this.#places.take_output(message, this.id);
         return;
       case "refused":
         if (message.client == this.id) {
@@ -392,6 +400,7 @@ export class Client {
     if (!this.#is_shown) {
       return;
     }
+    this.#places.retract_notices();
     const old = this.#replica;
     const is_same_session = old?.session == state.session;
     const next = new Replica(bokeh, state, this.#uplink.pump, (error) => this.fail("send a change", error), {
@@ -445,6 +454,7 @@ export class Client {
     }
     this.#is_wrong = false;
     this.#replica = replica;
+    this.#places.follow(replica.session);
     page_registry()._replicas.add(this.#describe);
     this.#uplink.follow(replica);
     this.#take_held(replica);
@@ -573,7 +583,7 @@ export class Client {
   fail(context: string, error: unknown, place?: Place): void {
     const { message, stack } = error instanceof Error ? error : { message: String(error), stack: "" };
     console.error(`bokeh_widget could not ${context}:`, error);
-    this.#places.say("error", `bokeh_widget could not ${context}: ${message}`, place);
+    this.#places.say("error", `bokeh_widget could not ${context}: ${message}`, place, context != "send a change");
     this.#send({ kind: "error", client: this.id, context, message, stack: stack ?? "" });
   }
 
@@ -589,8 +599,4 @@ export class Client {
     document: this.#replica?.document,
     views: this.#places.views,
   });
-}
-
-function total_bytes(buffers: Map<string, ArrayBuffer>): number {
-  return [...buffers.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

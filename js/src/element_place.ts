@@ -1,21 +1,34 @@
 /** What a place that shows a document looks like while it waits, and when something fails. */
 
+import type { OutputRegion } from "./output_region";
 import type { Place } from "./places";
 
 const MAX_NOTICES = 5;
 
-/** A place of the page, with an element for the document and one for what is said of it. */
-export function make_place(element: HTMLElement, notices: HTMLElement): Place {
+const PASSES = "bokeh-widget-passes";
+
+/** A place of the page, with an element for the document, one for what is said of it, and one for its callbacks. */
+export function make_place(element: HTMLElement, notices: HTMLElement, output: OutputRegion): Place {
   return {
     element,
-    show_notice(level, text) {
-      const last = notices.lastElementChild;
-      if (last?.textContent == text) {
-        return; // a callback that fails ten times a second says so once
+    show_output(change) {
+      output.show(change);
+    },
+    retract_notices() {
+      for (const line of [...notices.children].filter(({ classList }) => classList.contains(PASSES))) {
+        line.remove();
+      }
+    },
+    show_notice(level, text, passes) {
+      if (notices.lastElementChild?.firstElementChild?.textContent == text) {
+        return; // what fails ten times a second says so once
       }
       const line = document.createElement("div");
       line.classList.add("bokeh-widget-notice", `bokeh-widget-${level}`);
-      line.textContent = text;
+      line.classList.toggle(PASSES, passes);
+      const said = document.createElement("span");
+      said.textContent = text;
+      line.append(said, make_dismiss_button(line));
       notices.append(line);
       while (notices.childElementCount > MAX_NOTICES) {
         notices.firstElementChild?.remove();
@@ -32,6 +45,16 @@ export function make_place(element: HTMLElement, notices: HTMLElement): Place {
       }
     },
   };
+}
+
+function make_dismiss_button(line: HTMLElement): HTMLElement {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "×";
+  button.title = "Dismiss";
+  button.setAttribute("aria-label", "Dismiss");
+  button.addEventListener("click", () => line.remove());
+  return button;
 }
 
 /** A bar and a number in a place that waits; part of the element that the document is built into. */

@@ -1,6 +1,8 @@
 /** The places that show the document of one client, and the views in them. */
 
 import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
+import { type OutputChange, Outputs } from "./outputs";
+import type { OutputMessage } from "./protocol";
 import { random_id } from "./random";
 import { painted } from "./timing";
 import type { BokehRoot } from "./upstream";
@@ -9,7 +11,12 @@ import { DocumentView } from "./view";
 /** A place that shows the document, and where it says what went wrong. */
 export interface Place {
   readonly element: HTMLElement;
-  show_notice(level: "error" | "warning", text: string): void;
+  /** @param passes whether it is over when another document is shown. */
+  show_notice(level: "error" | "warning", text: string, passes: boolean): void;
+  /** Takes the notices away that are over. */
+  retract_notices(): void;
+  /** Shows what callbacks printed, displayed and raised. */
+  show_output(change: OutputChange): void;
   set_busy(busy: boolean): void;
   /** How much of the document has come, from 0 to 1; null when that is of no interest any more. */
   show_progress(part: number | null): void;
@@ -36,6 +43,7 @@ export interface Shown {
 
 export class Places {
   readonly #entries = new Map<string, Entry>();
+  readonly #outputs = new Outputs();
   readonly #on_error: (error: unknown, place: Place) => void;
   /** Views that nobody is to see any more, and that hold their document until they are disposed of. */
   #leaving: DocumentView[] = [];
@@ -69,6 +77,7 @@ export class Places {
     const id = random_id();
     this.#entries.set(id, { place, view: null, failed: false });
     place.set_busy(true);
+    place.show_output(this.#outputs.all);
     return id;
   }
 
@@ -104,12 +113,47 @@ export class Places {
     }
   }
 
-  say(level: "error" | "warning", text: string, only?: Place): void {
-    for (const place of only === undefined ? [...this.#entries.values()].map((entry) => entry.place) : [only]) {
+  /**
+   * @param only the place that it concerns, all by default.
+   * @param passes whether it is over when another document is shown.
+   */
+  say(level: "error" | "warning", text: string, only?: Place, passes = false): void {
+    for (const place of only === undefined ? this.#places : [only]) {
       place.show_progress(null);
       place.set_busy(false);
-      place.show_notice(level, text);
+      place.show_notice(level, text, passes);
     }
+  }
+
+  /** Another document has come: what was said of the one before is over. */
+  retract_notices(): void {
+    for (const place of this.#places) {
+      place.retract_notices();
+    }
+  }
+
+  /** Shows what callbacks say, to every client or to this one. */
+  take_output(message: OutputMessage, client: string): void {
+    if ((message.client ?? client) == client) {
+      this.#show_output(this.#outputs.take(message));
+    }
+  }
+
+  /** The document of this session is shown from here on: what callbacks of another one said is over. */
+  follow(session: string): void {
+    this.#show_output(this.#outputs.follow(session));
+  }
+
+  #show_output(changes: readonly OutputChange[]): void {
+    for (const change of changes) {
+      for (const place of this.#places) {
+        place.show_output(change);
+      }
+    }
+  }
+
+  get #places(): Place[] {
+    return [...this.#entries.values()].map(({ place }) => place);
   }
 
   /** Says in the places that wait how much has come. */

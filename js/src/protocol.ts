@@ -83,13 +83,53 @@ export interface NoticeMessage {
   readonly text: string;
 }
 
+/** Text that callbacks printed in a row, to one of the two streams. */
+export interface StreamBlock {
+  readonly id: number;
+  readonly kind: "stream";
+  readonly name: string;
+  readonly text: string;
+}
+
+/** An object that a callback displayed: a MIME bundle. */
+export interface DisplayBlock {
+  readonly id: number;
+  readonly kind: "display";
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** An error: a line, the traceback, and how often it came. */
+export interface ErrorBlock {
+  readonly id: number;
+  readonly kind: "error";
+  readonly text: string;
+  readonly detail: string;
+  readonly count: number;
+}
+
+export type OutputBlock = StreamBlock | DisplayBlock | ErrorBlock;
+
+/** What callbacks printed, displayed and raised: blocks that are new or other than before. */
+export interface OutputMessage {
+  readonly kind: "output";
+  readonly client: string | null;
+  readonly session: string;
+  /** Blocks before this one are gone. */
+  readonly first: number;
+  /** How many lines are gone because there were too many. */
+  readonly cut: number;
+  readonly blocks: readonly OutputBlock[];
+}
+
 export type KernelMessage =
   | PatchMessage
   | DocumentMessage
   | ChunkMessage
   | SyncMessage
   | RefusedMessage
-  | NoticeMessage;
+  | NoticeMessage
+  | OutputMessage;
 
 /** What says which views there are, in order. */
 interface Ticked {
@@ -116,6 +156,7 @@ export type ClientMessage =
   | (Viewed & { readonly kind: "hi"; readonly view: string })
   | (Viewed & { readonly kind: "gone"; readonly view: string })
   | (Ticked & { readonly kind: "bye" })
+  | { readonly kind: "clear_output"; readonly client: string }
   | {
       readonly kind: "patch";
       readonly client: string;
@@ -150,6 +191,22 @@ const or_null =
 const is_transfer = (value: unknown): boolean => {
   const { id, count } = Object(value) as Partial<Record<keyof Transfer, unknown>>;
   return is_string(id) && is_size(count);
+};
+
+const is_record = (value: unknown): boolean => typeof value == "object" && value !== null && !Array.isArray(value);
+
+const is_block = (value: unknown): boolean => {
+  const block = Object(value) as Readonly<Record<string, unknown>>;
+  switch (block["kind"]) {
+    case "stream":
+      return is_size(block["id"]) && is_string(block["name"]) && is_string(block["text"]);
+    case "display":
+      return is_size(block["id"]) && is_record(block["data"]) && is_record(block["metadata"]);
+    case "error":
+      return is_size(block["id"]) && is_string(block["text"]) && is_string(block["detail"]) && is_size(block["count"]);
+    default:
+      return false;
+  }
 };
 
 type Checks = Readonly<Record<string, (value: unknown) => boolean>>;
@@ -187,6 +244,13 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
   },
   sync: { session: is_string, revision: is_count },
   refused: { client: is_string, seq: is_count, message: is_string },
+  output: {
+    client: or_null(is_string),
+    session: is_string,
+    first: is_size,
+    cut: is_size,
+    blocks: (value) => Array.isArray(value) && value.every(is_block),
+  },
   notice: { level: (value) => value === "error" || value === "warning", text: is_string },
 };
 
@@ -264,4 +328,9 @@ export function state_of_document(message: DocumentMessage, buffers: Map<string,
   const { session, revision, requires, packed } = message;
   const json = packed === null ? message.json : unpack_json(packed, buffers);
   return { session, revision, json, buffers: Object.fromEntries(buffers), requires };
+}
+
+/** Bytes of all buffers of a message. */
+export function total_bytes(buffers: Map<string, ArrayBuffer>): number {
+  return [...buffers.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

@@ -11,7 +11,9 @@ import {
 import type { BundleSource } from "./bokehjs";
 import { Client, type Host } from "./client";
 import { make_place } from "./element_place";
+import { OutputRegion } from "./output_region";
 import { type ClientMessage, type DocumentState, PROTOCOL_VERSION, parse_kernel_message } from "./protocol";
+import { rendermime_of } from "./rendermime";
 import { release_comm, track_message_handlers } from "./upstream_jupyter";
 import { VERSION } from "./version";
 
@@ -219,6 +221,7 @@ export class BokehWidgetView extends DOMWidgetView {
   declare model: BokehWidgetModel;
   declare private _place_id: string | undefined;
   declare private _forget_handlers: () => void;
+  declare private _output: OutputRegion;
 
   override initialize(parameters: Parameters<DOMWidgetView["initialize"]>[0]): void {
     this._forget_handlers = track_message_handlers(this.model, () => super.initialize(parameters));
@@ -232,28 +235,32 @@ export class BokehWidgetView extends DOMWidgetView {
     const notices = document.createElement("div");
     notices.classList.add("bokeh-widget-notices");
     notices.setAttribute("role", "status");
-    this.el.append(plot, notices);
-    const place = make_place(plot, notices);
+    const output = document.createElement("div");
+    const { client, widget_manager } = this.model;
+    this._output = new OutputRegion(output, rendermime_of(widget_manager), () => client.clear_output());
+    this.el.append(plot, notices, output);
+    const place = make_place(plot, notices, this._output);
     const { mismatch } = this.model;
     if (mismatch != "") {
-      this.model.client.fail("work with this kernel", mismatch, place);
+      client.fail("work with this kernel", mismatch, place);
       return;
     }
     const warning = this.model.bokehjs?.warning ?? "";
     if (warning != "") {
-      place.show_notice("warning", warning);
+      place.show_notice("warning", warning, false);
     }
     if (!this.model.comm_live && this.model.get("_document") === null) {
-      place.show_notice("warning", DISCONNECTED);
+      place.show_notice("warning", DISCONNECTED, false);
       return;
     }
-    this._place_id = this.model.client.add_place(place);
+    this._place_id = client.add_place(place);
   }
 
   override remove(): this {
     const id = this._place_id;
     this._place_id = undefined;
     this._forget_handlers();
+    this._output.dispose();
     if (id !== undefined) {
       void this.model.client.remove_place(id);
     }

@@ -424,6 +424,19 @@ describe("the end", () => {
 });
 
 describe("what fails", () => {
+  test("what callbacks said of a document goes when one of another session is shown", async () => {
+    await shown(0);
+    const block = { id: 0, kind: "stream", name: "stdout", text: "a" } as const;
+    client.handle({ kind: "output", client: null, session: "session-1", first: 0, cut: 0, blocks: [block] }, []);
+    expect(place.outputs.at(-1)?.blocks).toEqual([block]);
+    const count = place.outputs.length;
+    broadcast(0);
+    await until(() => expect(place.retracted).toBe(2));
+    expect(place.outputs.length).toBe(count);
+    send_document(0, { session: "session-2", client: null, seq: null });
+    await until(() => expect(place.outputs.at(-1)?.first).toBe(Number.POSITIVE_INFINITY));
+  });
+
   test("a notice of the kernel is shown in every place", async () => {
     await shown(0);
     const other = new FakePlace();
@@ -444,9 +457,11 @@ describe("what fails", () => {
       { level: "error", text: `bokeh_widget could not apply a patch: ${required(error).message}` },
     ]);
     expect(asked()).toEqual([[null, null]]);
+    const before = place.retracted;
     broadcast(1);
     await at_revision(1);
     expect(slider().value).toBe(8);
+    expect(place.retracted).toBe(before + 1); // the cause is over
   });
 
   test("a view that throws when it is removed is said, and the ones after it come and go", async () => {

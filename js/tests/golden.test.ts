@@ -116,6 +116,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
     await client.dispose();
   },
   client_bye: () => page.client.leave_page(),
+  client_clear_output: () => page.client.clear_output(),
   client_error: () =>
     page.client.handle(
       {

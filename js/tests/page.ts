@@ -7,6 +7,7 @@ import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
 import { vi } from "vitest";
 import { type BundleSource, load_bokehjs } from "../src/bokehjs";
 import type { Host, Place } from "../src/client";
+import type { OutputChange } from "../src/outputs";
 import type { ClientMessage, DocumentState } from "../src/protocol";
 import type { BokehRoot } from "../src/upstream";
 
@@ -113,7 +114,18 @@ export class FakePlace implements Place {
   readonly notices: { level: string; text: string }[] = [];
   /** What was shown of the way that the document has come; the last is null if nothing is. */
   readonly progress: (number | null)[] = [];
+  /** Every change of what callbacks said. */
+  readonly outputs: OutputChange[] = [];
   busy = false;
+  retracted = 0;
+
+  retract_notices(): void {
+    this.retracted += 1;
+  }
+
+  show_output(change: OutputChange): void {
+    this.outputs.push(change);
+  }
 
   show_notice(level: "error" | "warning", text: string): void {
     this.notices.push({ level, text });

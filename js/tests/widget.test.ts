@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { Client } from "../src/client";
 import { make_place } from "../src/element_place";
+import { OutputRegion } from "../src/output_region";
 import { follow_page } from "../src/widget";
 import { FakeHost } from "./page";
 
@@ -34,7 +35,8 @@ test("a page that goes says bye, and one that comes back from the browser's cach
 
 test("a place that waits says how much has come, until it does not matter any more", () => {
   const element = document.createElement("div");
-  const place = make_place(element, document.createElement("div"));
+  const region = new OutputRegion(document.createElement("div"), null, () => undefined);
+  const place = make_place(element, document.createElement("div"), region);
   place.show_progress(null);
   expect(element.childElementCount).toBe(0);
   place.show_progress(0.259);

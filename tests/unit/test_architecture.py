@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 import bokeh_widget
-from bokeh_widget import Applications, BokehWidget, Session, errors
+from bokeh_widget import Applications, BokehSession, BokehWidget, Session, errors
 from bokeh_widget._contexts import ServerContext, SessionContext
 
 ROOT: Final = Path(__file__).parents[2]
@@ -32,6 +32,8 @@ ORDER: Final = (
     "_waker",
     "_stats",
     "_columns",
+    "_tracebacks",
+    "_output",
     "_upstream",
     "_upstream_code",
     "_bundles",
@@ -53,14 +55,17 @@ ORDER: Final = (
     "_hosting",
     "_options",
     "_cells",
+    "_capture",
     "_weak",
     "_bokehjs",
     "widget",
+    "_opening",
+    "session",
     "diagnostics",
     "serving",
     "__init__",
 )
-EDGES: Final = {"_kernel", "_options", "_weak", "_bokehjs", "widget", "serving"}
+EDGES: Final = {"_kernel", "_options", "_capture", "_weak", "_bokehjs", "widget", "session", "serving"}
 FRONT: Final = {"ipywidgets", "IPython", "ipykernel", "comm", "traitlets", "jupyter_client"}
 
 
@@ -117,10 +122,13 @@ def test_the_check_sees_imports() -> None:
 
 PUBLIC: Final = [
     "Applications",
+    "BokehSession",
     "BokehWidget",
     "ClientStats",
     "Info",
     "Session",
+    "SessionStats",
+    "Sessions",
     "State",
     "WidgetStats",
     "__version__",
@@ -128,6 +136,7 @@ PUBLIC: Final = [
     "errors",
     "info",
     "serve",
+    "sessions",
     "show",
 ]
 ERRORS: Final = {name for name, value in vars(errors).items() if isinstance(value, type)}
@@ -158,11 +167,18 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
 
 
 def _public_callables() -> dict[str, object]:
-    functions = (bokeh_widget.show, bokeh_widget.close_all, bokeh_widget.serve)
+    functions = (
+        bokeh_widget.show,
+        bokeh_widget.close_all,
+        bokeh_widget.serve,
+        bokeh_widget.info,
+        bokeh_widget.sessions,
+    )
     found: dict[str, object] = {function.__name__: function for function in functions}
     contexts = (SessionContext, ServerContext)
     for owner in (
         BokehWidget,
+        BokehSession,
         Session,
         Applications,
         *contexts,

@@ -111,12 +111,13 @@ def test_a_document_that_cannot_be_encoded_is_said_and_stops_no_reload(sent: lis
         assert widget.get_state()["_document"] is None  # as ipywidgets asks for, when a page reloads
         assert len(seen) == 1
         _attach(widget)
-        assert sent[-1]["kind"] == "notice"
-        assert "cannot be shown" in sent[-1]["text"]
+        assert sent[-2]["kind"] == "notice"
+        assert "cannot be shown" in sent[-2]["text"]
+        assert [block["kind"] for block in sent[-1]["blocks"]] == ["error"]  # as a callback's: from before
         assert len(seen) == 2
         bad.tags = []
         _attach(widget, "another")
-        assert sent[-1]["kind"] == "document"
+        assert [message["kind"] for message in sent[-2:]] == ["document", "output"]
 
 
 def test_closing_the_session_closes_its_widgets() -> None:

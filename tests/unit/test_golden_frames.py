@@ -26,12 +26,14 @@ from bokeh_widget._protocol import (
     Acknowledgement,
     Attach,
     ChunkMessage,
+    ClearOutput,
     ClientError,
     ClientGone,
     ClientPatch,
     DocumentMessage,
     DocumentState,
     NoticeMessage,
+    OutputMessage,
     PatchMessage,
     RefusedMessage,
     SyncMessage,
@@ -161,6 +163,24 @@ def _send_in_chunks(pages: Pages) -> None:
     Wire(pages.widget.send, frame_limit_bytes=24)._message(message, [x.data, n.data], client=None)
 
 
+def _cannot_be_shown(pages: Pages) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pages.widget.session, "encode_state", [].pop)
+        pages.attach(OTHER_CLIENT, revision=None)
+
+
+def _output(pages: Pages) -> None:
+    output = pages.widget.session.output
+    output.write("stdout", "before\n")
+    output.clear()
+    output.write("stdout", "step 1\nstep 2\n")
+    output.write("stderr", "careful\n")
+    output.display({"text/plain": "<b>", "text/html": "<b>bold</b>"}, {"text/html": {"isolated": True}})
+    output.error("ValueError: no", "Traceback (most recent call last):\nValueError: no")
+    output.error("ValueError: no", "Traceback (most recent call last):\nValueError: no")
+    output.flush()
+
+
 def _described(change: Callable[[Described], object]) -> Callable[[Pages], None]:
     return lambda pages: (change(pages.described), None)[1]
 
@@ -168,7 +188,8 @@ def _described(change: Callable[[Described], object]) -> Callable[[Pages], None]
 CHANGES: Final[dict[str, Callable[[Pages], None]]] = {
     "kernel_chunk": _send_in_chunks,
     "kernel_document": lambda pages: pages.attach(revision=None),
-    "kernel_notice": lambda pages: pages.widget.session.report_error(ValueError("the price must be positive")),
+    "kernel_notice": _cannot_be_shown,
+    "kernel_output": _output,
     "kernel_patch_acknowledgement": lambda pages: pages.send(load("client_patch_model_changed")),
     "kernel_patch_column_data_changed": _described(_replace_columns),
     "kernel_patch_column_data_changed_cols": _described(lambda d: d.source.data.update(label=["p", "q", "r"])),
@@ -342,6 +363,7 @@ DOCUMENTED: Final = {
     "kernel: `sync`": SyncMessage.__annotations__,
     "kernel: `refused`": RefusedMessage.__annotations__,
     "kernel: `notice`": NoticeMessage.__annotations__,
+    "kernel: `output`": OutputMessage.__annotations__,
     "client: `attach`": Attach.__annotations__,
     "client: `hi`": ViewShown.__annotations__,
     "client: `gone`": ViewGone.__annotations__,
@@ -349,6 +371,7 @@ DOCUMENTED: Final = {
     "client: `bye`": ClientGone.__annotations__,
     "client: `patch`": ClientPatch.__annotations__,
     "client: `error`": ClientError.__annotations__,
+    "client: `clear_output`": ClearOutput.__annotations__,
 }
 SPECIFICATION: Final = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 

@@ -6,17 +6,18 @@ import ast
 import asyncio
 import random
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from bokeh.events import RangesUpdate
-from bokeh.models import ColumnDataSource
+from bokeh.models import ColumnDataSource, Div
 from bokeh.plotting import figure
 from tornado.ioloop import IOLoop
 
 import bokeh_widget
-from bokeh_widget import BokehWidget
+from bokeh_widget import BokehSession, BokehWidget, _kernel
 from bokeh_widget._hosting import shut_down
 
 if TYPE_CHECKING:
@@ -24,15 +25,17 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/applications.md")
+GUIDES: Final = ("docs/protocol.md", "docs/sessions.md", "docs/applications.md")
 MAX_PICTURE_BYTES: Final = 200_000
 
 
+def _python_blocks(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
 def _first_cell() -> str:
-    found = re.search(
-        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    assert found is not None
-    return found[1]
+    return _python_blocks("README.md")[0]
 
 
 def _targets(name: str) -> list[str]:
@@ -56,10 +59,6 @@ def test_the_first_cell_runs_and_its_callback_works() -> None:
         assert fig.title.text == "1.0 to 2.5"
 
 
-def _blocks(name: str) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-
-
 @pytest.mark.usefixtures("wire")
 @pytest.mark.parametrize("name", ["README.md", "docs/applications.md"])
 def test_the_application_runs(
@@ -69,7 +68,7 @@ def test_the_application_runs(
     script = "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div(text='stats'))"
     (tmp_path / "stats.py").write_text(script)
     shell.user_ns |= {"ColumnDataSource": ColumnDataSource, "figure": figure, "random": random.random}
-    [block, *more] = [block for block in _blocks(name) if "make_document" in block]
+    [block, *more] = [block for block in _python_blocks(name) if "make_document" in block]
     shell.run_cell(block, cell_id="first").raise_error()
     [widget] = bokeh_widget.widget.open_widgets()
     [callback] = widget.document.session_callbacks
@@ -83,7 +82,7 @@ def test_the_application_runs(
 
 @pytest.mark.usefixtures("wire")
 def test_the_producer_of_the_guide_feeds_all_sessions(tmp_path: Path) -> None:
-    [hooks] = [block for block in _blocks("docs/applications.md") if "def produce" in block]
+    [hooks] = [block for block in _python_blocks("docs/applications.md") if "def produce" in block]
     (tmp_path / "app_hooks.py").write_text(f"def read_sensor():\n    return {{'x': [3]}}\n{hooks}")
     main = "from bokeh.io import curdoc\nfrom bokeh.models import ColumnDataSource, Div\n"
     main += "curdoc().add_root(Div(tags=[ColumnDataSource(name='source', data={'x': []})]))"
@@ -103,6 +102,24 @@ def test_the_producer_of_the_guide_feeds_all_sessions(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(body(), 30))
 
 
+def test_the_session_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    [source] = [code for code in _python_blocks("README.md") if "class Clock" in code]
+
+    async def main() -> None:
+        loop = IOLoop.current()
+        monkeypatch.setattr(_kernel, "io_loop", lambda: loop)
+        namespace: dict[str, Any] = {"BokehSession": BokehSession, "Div": Div, "time": time}
+        exec(compile(source.replace("0.5  #", "0.001  #"), "README.md", "exec"), namespace)
+        clock = namespace["clock"]
+        clock.widget.pause_when_hidden = False
+        ticked = asyncio.Event()
+        clock.div.on_change("text", lambda _attr, _old, _new: ticked.set())
+        await asyncio.wait_for(ticked.wait(), 20)
+        clock.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_local_links_exist(name: str) -> None:
     missing = [target for target in _targets(name) if not (ROOT / name).parent.joinpath(target).exists()]
@@ -112,7 +129,7 @@ def test_local_links_exist(name: str) -> None:
 def test_the_readme_links_every_example_and_document() -> None:
     targets = set(_targets("README.md"))
     examples = {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")}
-    assert targets >= {*examples, "docs/applications.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
+    assert targets >= {*examples, *GUIDES, "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"}
 
 
 def test_pictures_are_small() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bokeh_widget._flow import Patch
+    from bokeh_widget._output import OutputChange
 
 
 @dataclass(eq=False)
@@ -33,7 +34,7 @@ class Recording:
     is_shown: bool = True
     clients: tuple[str, ...] = ("c",)
     patches: list[Patch] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    outputs: list[OutputChange] = field(default_factory=list)
     handled: list[BaseException] = field(default_factory=list)
     closed: bool = False
     model_id: str = "model"
@@ -57,14 +58,20 @@ class Recording:
     def send_patch(self, patch: Patch) -> None:
         self.patches.append(patch)
 
-    def send_error(self, text: str) -> None:
-        self.errors.append(text)
+    def send_output(self, change: OutputChange) -> None:
+        self.outputs.append(change)
 
     def handle_error(self, error: BaseException) -> None:
         self.handled.append(error)
 
     def close(self) -> None:
         self.closed = True
+
+    @property
+    def errors(self) -> list[str]:
+        """What is said of errors, once it is sent."""
+        blocks = [block for change in self.outputs for block in change.blocks]
+        return [block["text"] for block in blocks if block["kind"] == "error"]
 
     @property
     def kinds(self) -> list[list[str]]:
@@ -317,6 +324,7 @@ def test_an_error_stops_no_later_event(
     assert session.document.title == "after"
     assert [str(error) for error in reported] == ["on purpose"]
     assert session.last_error is reported[0]
+    session.output.flush()
     assert connection.errors == ["LookupError: on purpose"]
     assert curdoc() is outside  # Bokeh's patch_curdoc does not restore it after an exception
     [record] = caplog.records

@@ -92,7 +92,7 @@ def test_info_tells_of_every_open_widget(page_of: Callable[..., Page]) -> None:
     found = bokeh_widget.info()
     assert [stats.model_id for stats in found] == [first.model_id, second.model_id]
     lines = str(found).splitlines()
-    assert lines[0].split()[:3] == ["widget", "state", "revision"]
+    assert lines[0].split()[:3] == ["widget", "session", "state"]
     assert [line.split()[0] for line in lines[1:]] == ["Div", "Slider"]
     assert lines[1:] == [line for line in lines[1:] if "created" in line or "shown" in line]
     table = found._repr_html_()

@@ -1,0 +1,201 @@
+"""Sessions of the control-room notebook in the front ends: what runs is what is on the screen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.harness import BokehCounts, bokeh_counts
+from tests.browser.waiting import REPLICAS, wait_in_kernel, wait_in_page
+
+if TYPE_CHECKING:
+    from tests.browser.harness import NotebookPage, PageLog
+
+SETUP: Final = """
+import gc, time
+import numpy as np
+from bokeh.document import Document
+from bokeh.layouts import column
+from bokeh.model import Model
+from bokeh.models import Button, ColumnDataSource, Slider
+from bokeh.plotting import figure
+import bokeh_widget
+from bokeh_widget import BokehSession, BokehWidget, sessions
+
+bokeh_widget.widget.unused_session_lifetime_ms = 300
+calls = closed = 0
+
+class Noise(BokehSession):
+    callback_period = 0.25
+    count = 50
+
+    def setup_model(self):
+        self.source = ColumnDataSource({"x": [], "y": []})
+        period = Slider(name="period", start=0.05, end=2, step=0.05, value=self.callback_period, title="Refresh period [s]")
+        period.on_change("value", lambda attr, old, new: setattr(self, "callback_period", new))
+        count = Slider(start=0, end=1000, step=10, value=self.count, title="Num. points")
+        count.on_change("value", lambda attr, old, new: setattr(self, "count", new))
+        close = Button(label="close")
+        close.on_click(self.close)
+        plot = figure(height=150, width=400)
+        plot.line("x", "y", source=self.source)
+        self.periodic_callback_of_plot()
+        return column(period, count, close, plot)
+
+    def periodic_callback_of_plot(self):
+        self.source.data = {"x": np.arange(self.count), "y": np.random.rand(self.count)}
+
+    def periodic_callback(self):
+        global calls
+        calls += 1
+        self.periodic_callback_of_plot()
+
+    def on_close(self):
+        global closed
+        closed += 1
+
+def counts():
+    gc.collect()
+    alive = gc.get_objects()
+    kinds = (Document, Model, BokehWidget, BokehSession)
+    return [len(sessions()), *(sum(issubclass(type(obj), kind) for obj in alive) for kind in kinds)]
+"""
+OPEN: Final = "s1 = Noise()\ns1.open()"
+
+
+@pytest.fixture(params=["lab", "notebook7"])
+def notebook(request: pytest.FixtureRequest) -> NotebookPage:
+    """Give a page of each front end in which a user runs cells."""
+    page: NotebookPage = request.getfixturevalue(request.param)
+    return page
+
+
+def _rate(notebook: NotebookPage, seconds: float = 1.5) -> float:
+    """Measure how many calls there are in a second."""
+    before, began = notebook.eval_in_kernel("(calls, time.monotonic())")
+    time.sleep(seconds)  # what is measured is a rate
+    after, ended = notebook.eval_in_kernel("(calls, time.monotonic())")
+    return float((after - before) / (ended - began))
+
+
+def _is_shown(notebook: NotebookPage, index: int) -> None:
+    expect(notebook.output(index).locator(".bk-Figure")).to_be_visible()
+
+
+def _nothing_runs(notebook: NotebookPage) -> None:
+    wait_in_kernel(notebook, "len(sessions())", 0)
+    assert _rate(notebook, 0.5) == 0
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
+
+
+def test_no_zombies(notebook: NotebookPage) -> None:
+    notebook.open([SETUP, OPEN])
+    notebook.run(0)
+    for _ in range(10):
+        notebook.run(1)
+    _is_shown(notebook, 1)
+    assert notebook.eval_in_kernel("[len(sessions()), closed]") == [1, 9]
+    rate = _rate(notebook)
+    print(f"after 10 runs: {rate:.1f} calls/s")
+    assert 3 < rate < 4.8
+    assert notebook.text(1) == ""  # nothing else than the plot, which keeps its text in shadow trees
+
+    notebook.clear_output(1)
+    _nothing_runs(notebook)
+
+    notebook.run(1)
+    _is_shown(notebook, 1)
+    notebook.insert_cell(2, OPEN.replace("s1", "s2"))
+    notebook.run(2)
+    _is_shown(notebook, 2)
+    assert notebook.eval_in_kernel("[s.name for s in sessions()] == [s1.name, s2.name]")
+    notebook.delete_cell(1)
+    wait_in_kernel(notebook, "[s1.is_open, s2.is_open, len(sessions())]", [False, True, 1])
+    notebook.exec_in_kernel("s2.close()")
+    _nothing_runs(notebook)
+    expect(notebook.output(1).locator(".bk-Figure")).to_have_count(0)
+
+
+def _settled_counts(notebook: NotebookPage) -> BokehCounts:
+    """Count what BokehJS has, when it has built all that it is to build."""
+
+    def count() -> BokehCounts:
+        [found] = [counts for name, counts in bokeh_counts(notebook.page).items() if name.startswith("bokeh_widget")]
+        return found
+
+    before, found = None, count()
+    for _ in range(20):
+        if before == found:
+            break
+        before, found = found, count()
+    return found
+
+
+def test_fifty_runs_leave_what_one_does(lab: NotebookPage) -> None:
+    lab.open([SETUP, OPEN])
+    lab.run(0)
+    lab.run(1)
+    _is_shown(lab, 1)
+    wait_in_page(lab, f"{REPLICAS}.length", 1)
+    in_kernel, in_page = lab.eval_in_kernel("counts()"), _settled_counts(lab)
+    for _ in range(50):
+        lab.run(1)
+    _is_shown(lab, 1)
+    wait_in_page(lab, f"{REPLICAS}.length", 1)
+    wait_in_kernel(lab, "counts()", in_kernel)
+    assert _settled_counts(lab) == in_page
+    print(f"documents, models, views: {in_page}")
+    assert lab.eval_in_kernel("closed") == 50
+
+
+def test_the_buttons_and_sliders_of_the_plot(notebook: NotebookPage) -> None:
+    notebook.open([SETUP, OPEN, OPEN.replace("s1", "s2")])
+    for index in range(3):
+        notebook.run(index)
+        if index > 0:
+            _is_shown(notebook, index)
+    wait_in_page(notebook, f"{REPLICAS}.length", 2)
+    notebook.page.evaluate(f"() => {REPLICAS}[0].document.get_model_by_name('period').setv({{value: 0.05}})")
+    wait_in_kernel(notebook, "sorted([s1.callback_period, s2.callback_period])", [0.05, 0.25])
+    assert _rate(notebook) > 12
+    notebook.output(1).get_by_role("button", name="close").click()
+    wait_in_kernel(notebook, "[s1.is_open, s2.is_open, closed]", [False, True, 1])
+    expect(notebook.output(1).locator(".bk-Figure")).to_have_count(0)
+    _is_shown(notebook, 2)
+    notebook.run(1)  # it is opened afresh
+    _is_shown(notebook, 1)
+    notebook.clear_all_outputs()
+    _nothing_runs(notebook)
+
+
+def test_a_tab_that_is_closed_ends_nothing_and_one_that_comes_back_goes_on(
+    notebook: NotebookPage, page_errors: PageLog
+) -> None:
+    page_errors.allow("restart|Canceled|kernel", "the kernel is restarted")
+    notebook.open([SETUP, OPEN])
+    notebook.run(0)
+    notebook.run(1)
+    _is_shown(notebook, 1)
+    assert _rate(notebook) > 3
+    notebook.save()
+    url = notebook.page.url
+    notebook.page.goto("about:blank")
+    wait_in_kernel(notebook, "sessions()[0].pages", 0)
+    time.sleep(0.6)  # twice the time after which a session that its page no longer shows is discarded
+    assert _rate(notebook, 0.5) == 0
+    assert notebook.eval_in_kernel("[s1.is_open, sessions()[0].is_resting]") == [True, True]
+    notebook.page.goto(url)
+    notebook.wait_ready()
+    _is_shown(notebook, 1)
+    assert _rate(notebook) > 3
+
+    notebook.restart_kernel()
+    expect(notebook.output(1)).to_contain_text("Disconnected")
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
+    notebook.run(0)
+    notebook.run(1)
+    _is_shown(notebook, 1)
+    assert notebook.eval_in_kernel("len(sessions())") == 1
