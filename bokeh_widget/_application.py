@@ -194,6 +194,19 @@ def application_name(application: Application) -> str:
     return " + ".join(type(handler).__name__ for handler in application.handlers) or "without handlers"
 
 
+def forget_failures(application: Application) -> None:
+    """Let handlers forget the failure of the last time; only those of code do so by themselves.
+
+    Parameters
+    ----------
+    application : bokeh.application.Application
+        Before its code runs.
+    """
+    for handler in application.handlers:
+        if isinstance(handler, FunctionHandler):
+            handler._failed = False  # noqa: SLF001  # no public name
+
+
 def check_handlers(application: Application) -> None:
     """Raise what a handler has on record.
 
@@ -208,13 +221,34 @@ def check_handlers(application: Application) -> None:
         With the file, the line and the traceback of the code.
     """
     for handler in application.handlers:
+        _check(application, handler)
+
+
+def check_packages(application: Application) -> None:
+    """Raise what the ``__init__.py`` of a directory has on record.
+
+    Parameters
+    ----------
+    application : bokeh.application.Application
+        After it was loaded.
+
+    Raises
+    ------
+    ApplicationError
+        As :func:`check_handlers`.
+    """
+    for handler in application.handlers:
         package = getattr(handler, "_package_runner", None)
-        for failed in (handler, package):
-            if failed is not None and failed.failed:
-                raise ApplicationError(
-                    f"the application {application_name(application)} failed: {failed.error}\n\n"
-                    f"{_script_traceback(failed.error_detail or '')}\n\nMend it and run the cell again."
-                )
+        if package is not None:
+            _check(application, package)
+
+
+def _check(application: Application, ran: Any) -> None:
+    if ran.failed:
+        raise ApplicationError(
+            f"the application {application_name(application)} failed: {ran.error}\n\n"
+            f"{_script_traceback(ran.error_detail or '')}\n\nMend it and run the cell again."
+        )
 
 
 def failure(what: str, error: BaseException) -> ApplicationError:

@@ -369,18 +369,20 @@ class SessionContext(bokeh_application.SessionContext):
         callbacks, document.callbacks.session_destroyed_callbacks = document.session_destroyed_callbacks, set()
         hooks = [*callbacks, *(handler.on_session_destroyed for handler in self._own_server_context.handlers)]
         pending: list[Awaitable[Any]] = []
-        for hook in hooks:
-            try:
-                awaitable = call_hook(hook, self)
-            except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
-                report(error)
+        try:
+            for hook in hooks:
+                try:
+                    awaitable = call_hook(hook, self)
+                except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+                    report(error)
+                else:
+                    if awaitable is not None:
+                        pending.append(awaitable)
+        finally:
+            if pending:
+                finish_soon(self.loop, self._end_after(pending, report))
             else:
-                if awaitable is not None:
-                    pending.append(awaitable)
-        if pending:
-            finish_soon(self.loop, self._end_after(pending, report))
-        else:
-            self._release()
+                self._release()
 
     async def _end_after(self, pending: list[Awaitable[Any]], report: Callable[[BaseException], object]) -> None:
         try:

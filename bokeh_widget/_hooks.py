@@ -18,7 +18,7 @@ from bokeh.application.handlers import Handler
 from bokeh.application.handlers.lifecycle import LifecycleHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Collection, Coroutine
 
     from tornado.ioloop import IOLoop
 
@@ -89,8 +89,16 @@ def _run_on(loop: asyncio.AbstractEventLoop, work: Awaitable[None]) -> None:
     try:
         loop.run_until_complete(work)
     finally:
+        # what the hook began and did not await, or the hook itself after an interrupt
+        loop.run_until_complete(_end(asyncio.all_tasks(loop)))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _run_beside(awaitable: Awaitable[Any]) -> None:

@@ -23,9 +23,11 @@ from ._application import (
     application_from_path,
     application_name,
     check_handlers,
+    check_packages,
     checked_argv,
     checked_path,
     failure,
+    forget_failures,
     is_application,
     name_of,
 )
@@ -129,7 +131,7 @@ class ApplicationContext:
                 finish(call_hook(handler.on_server_loaded, self.server_context))
             except Exception as error:
                 raise failure(f"on_server_loaded of the application {self.name}", error) from error
-        check_handlers(self.application)
+        check_packages(self.application)
 
     def unload(self) -> None:
         """Call ``on_server_unloaded`` and cancel the callbacks of the application. The next use loads it again."""
@@ -200,6 +202,7 @@ class ApplicationContext:
                 raise failure(f"on_session_created of the application {self.name}", error) from error
 
     def _fill(self, document: Document) -> None:
+        forget_failures(self.application)
         with code_of_application(document), curdoc_is(document):
             try:
                 self.application.initialize_document(document)

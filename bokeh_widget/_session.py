@@ -220,11 +220,13 @@ class Session:
                 self._tell_closers()
             finally:
                 connections = self._shut(self._document, empty_document=empty_document)
-        self.context.end(self.report_error)
-        self._error_callbacks.clear()
-        if tell_connections:
-            for connection in connections:
-                connection.close()
+        try:
+            self.context.end(self.report_error)
+        finally:
+            self._error_callbacks.clear()
+            if tell_connections:
+                for connection in connections:
+                    connection.close()
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once when the session is about to close, while its document is still as it was.

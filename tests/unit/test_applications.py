@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import sys
@@ -327,6 +328,28 @@ def test_a_handler_of_the_user_that_fails() -> None:
         BokehWidget(Application(ScriptHandler(filename=APPS / "failing.py")))
     with pytest.raises(ApplicationError, match="division by zero"):
         BokehWidget(Application(FunctionHandler(lambda _doc: 1 / 0, trap_exceptions=True)))
+
+
+@pytest.mark.parametrize("form", ["function", "script"])
+def test_a_failure_is_forgotten_when_it_goes_well(form: str, tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.write_text(
+        "from bokeh.io import curdoc\nfrom bokeh.models import Div\ncurdoc().add_root(Div(text=__import__('pathlib').Path('x').read_text()))"
+    )
+    flag = tmp_path / "x"
+
+    def function(doc: Document) -> None:
+        doc.add_root(Div(text=flag.read_text()))
+
+    application = Application(
+        FunctionHandler(function, trap_exceptions=True) if form == "function" else ScriptHandler(filename=script)
+    )
+    with contextlib.chdir(tmp_path):
+        with pytest.raises(ApplicationError, match="No such file"):
+            BokehWidget(application)
+        shut_down()  # it is loaded anew
+        flag.write_text("there")
+        assert _text(BokehWidget(application)) == "there"
 
 
 @pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit(1)"])

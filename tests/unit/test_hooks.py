@@ -10,13 +10,14 @@ import contextvars
 import gc
 import logging
 import signal
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from bokeh.application import Application
-from bokeh.application.handlers import FunctionHandler, Handler
+from bokeh.application.handlers import FunctionHandler, Handler, ScriptHandler
 from bokeh.application.handlers.document_lifecycle import DocumentLifecycleHandler
 from bokeh.document import Document
 from bokeh.document.document import DEFAULT_TITLE
@@ -557,6 +558,55 @@ def test_an_interrupt_ends_a_hook_that_waits(monkeypatch: pytest.MonkeyPatch) ->
         signal.signal(signal.SIGINT, handler)
     assert cancelled.wait(30)
     assert all_sessions() == []
+
+
+def test_an_interrupt_at_the_end_leaves_nothing_behind(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def interrupt(_context: Any) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "app.py").write_text(MAIN)
+    handlers = [
+        AsyncRecorder(destroyed=lambda _c: calls.append("before")),
+        Recorder(destroyed=interrupt),
+        ScriptHandler(filename=tmp_path / "app.py"),
+    ]
+    widget = BokehWidget(Application(*handlers))
+    other = BokehWidget(widget.document)
+    session = widget.session
+    assert any("bokeh_app" in name for name in sys.modules)
+    with pytest.raises(KeyboardInterrupt):
+        session.close()
+    assert calls == ["before"]
+    assert widget.comm is other.comm is None
+    assert not any("bokeh_app" in name for name in sys.modules)
+
+
+@pytest.mark.parametrize("has_loop", [True, False])
+def test_what_a_hook_leaves_running_ends_with_it(has_loop: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    async def forever() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            ended.append("cancelled")
+
+    async def created(_context: Any) -> None:
+        kept.append(asyncio.ensure_future(forever()))
+        await asyncio.sleep(0)
+
+    async def body() -> None:
+        BokehWidget(Application(Recorder(created=created)))
+
+    kept: list[Any] = []
+    if has_loop:
+        _in_kernel(monkeypatch, body)
+    else:
+        body().close()
+        BokehWidget(Application(Recorder(created=created)))
+    assert ended == ["cancelled"]
 
 
 def test_finish_leaves_the_loop_of_the_thread() -> None:
