@@ -24,6 +24,8 @@ class Client:
         Whether it has said something that a page without the document does not say.
     silent_beats : int
         For how many beats it could have been heard, and was not.
+    is_loading : bool
+        Whether a document is on its way to it, behind which it hears nothing.
     is_lost : bool
         Whether it was silent for so long that it counts as gone. It is back with its next message, as it was.
     tick : int
@@ -44,6 +46,7 @@ class Client:
     views: set[str] = field(default_factory=set)
     has_replica: bool = False
     silent_beats: int = 0
+    is_loading: bool = False
     is_lost: bool = False
     tick: int = 0
     seq: int = -1
@@ -72,11 +75,16 @@ class Clients:
         """Give the pages that show the widget."""
         return [client for client in self._clients.values() if client.is_present]
 
+    @property
+    def has_views(self) -> bool:
+        """Whether a page has views of the widget, as far as it has said: one that is lost may come back with them."""
+        return any(client.views for client in self._clients.values())
+
     def get(self, client_id: str) -> Client:
         """Give a client, remembered from now on."""
         client = self._clients.get(client_id)
         if client is None:
-            absent = [known.id for known in self._clients.values() if not known.is_present]
+            absent = [known.id for known in self._clients.values() if not known.views]
             for forgotten in absent[: max(0, len(absent) - _MAX_ABSENT)]:
                 del self._clients[forgotten]
             client = self._clients[client_id] = Client(client_id)

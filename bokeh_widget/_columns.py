@@ -28,6 +28,8 @@ _KINDS: Final = frozenset("biufcmMSU")
 _LEAST_ROWS: Final = 1024
 
 # by source, of each column: what was made of its memory last, and where that begins
+_NOTHING: Final[weakref.ref[Any]] = weakref.ref(set())
+
 _made: Final[weakref.WeakKeyDictionary[Any, dict[str, tuple[weakref.ref[Column], int]]]] = weakref.WeakKeyDictionary()
 
 
@@ -78,6 +80,33 @@ def stream_in_place(  # noqa: PLR0917  # Bokeh's own order
     return True
 
 
+def part_columns(
+    data: PropertyValueColumnData, _document: Document, source: ColumnarDataSource, patches: Mapping[str, Any], *_: Any
+) -> bool:
+    """Give columns that are about to be patched memory of their own: what was given out earlier shares it.
+
+    Parameters
+    ----------
+    data : PropertyValueColumnData
+        The columns.
+    source : ColumnarDataSource
+        Whose they are.
+    patches : mapping of str to patches
+        Those that are patched.
+
+    Returns
+    -------
+    bool
+        False: patching is left to Bokeh, which does it in place.
+    """
+    made, columns = _made.get(source, {}), cast("dict[str, Any]", data)
+    for name in patches:
+        column, (last, _) = columns.get(name), made.pop(name, (_NOTHING, 0))
+        if column is not None and last() is column:
+            dict.__setitem__(columns, name, column.copy())
+    return False
+
+
 def _checked(column: Any, values: Any) -> Column | None:
     """Give the rows as an array that can be written behind the column; None if they cannot."""
     if type(values) is not np.ndarray:
@@ -102,7 +131,7 @@ def _appended(
 ) -> tuple[Column, int]:
     """Give the column with the rows behind it, and where it begins in its memory."""
     length = len(column) + len(rows)
-    kept = length if rollover is None else min(length, rollover)
+    kept = length if rollover is None else max(0, min(length, rollover))
     rows = rows[max(0, len(rows) - kept) :]
     stays = kept - len(rows)
     memory: Column

@@ -17,7 +17,7 @@ from . import _bundles
 from ._coalescing import Change, Coalescer, Discrete, Keyed, Whole
 from ._codec import change_of, encode_changes
 from ._outbox import Outbox
-from ._transfer import total_bytes
+from ._transfer import json_bytes, total_bytes
 from ._waker import waker
 
 if TYPE_CHECKING:
@@ -69,6 +69,10 @@ class Connection(Protocol):
     @property
     def has_clients(self) -> bool:
         """Whether a page shows the document by now."""
+
+    @property
+    def has_views(self) -> bool:
+        """Whether a page has views of the document, even if it does not answer any more."""
 
     def has_clients_beside(self, client: str) -> bool:
         """Whether another client than this one shows the document."""
@@ -374,15 +378,8 @@ def weight_of(patch: Patch) -> float:
     takes 200 ms: a page says one for several of them. A large one keeps a page busy for so long that a second one
     would only be late.
     """
-    rows = sum(_elements(event) for event in patch.events)
-    size = total_bytes(list(patch.buffers.values())) + 8 * rows
+    size = total_bytes(list(patch.buffers.values())) + json_bytes(patch.events)
     return next(weight for limit_bytes, weight in _WEIGHTS if size <= limit_bytes)
-
-
-def _elements(value: Any) -> int:
-    if isinstance(value, dict):
-        return sum(map(_elements, value.values()))
-    return len(value) if isinstance(value, (str, list, tuple)) else 1
 
 
 def _ignore(_error: Exception) -> None:

@@ -28,6 +28,9 @@ BEATS_UNTIL_ASKED: Final = 2
 BEATS_UNTIL_LOST: Final = 5
 """A page that is silent for so many beats, and was asked twice then, is gone: 25 s."""
 
+BEATS_WHILE_LOADING: Final = 120
+"""The same of a page that a document is on its way to: 10 min, since it answers when the document is there."""
+
 LATE_MS: Final = 1000.0
 """The loop was busy if it takes longer than this until it comes to a beat."""
 

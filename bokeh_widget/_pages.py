@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ._clients import Client, Clients
 from ._flow import Patch
-from ._heartbeat import BEATS_UNTIL_ASKED, BEATS_UNTIL_LOST
+from ._heartbeat import BEATS_UNTIL_ASKED, BEATS_UNTIL_LOST, BEATS_WHILE_LOADING
 from ._protocol import (
     PROTOCOL_VERSION,
     Acknowledgement,
@@ -134,6 +134,7 @@ class Pages:
                 self._last_revision = state["revision"]
             client.documents_sent += 1
             self.resyncs += is_resync
+            client.is_loading = True
             self.wire.document(state, client.id, max(0, client.seq))
 
     def broadcast(self, state: DocumentState) -> None:
@@ -141,6 +142,8 @@ class Pages:
         self.is_due = False
         self._was_broadcast = True
         self._followed_from = self._last_revision = state["revision"]
+        for client in self.clients.present():
+            client.is_loading = True
         self.wire.document(state, None, None)
 
     # --- from the pages --------------------------------------------------------------------
@@ -190,8 +193,10 @@ class Pages:
         """
         is_asked = False
         for client in self.clients.present():
+            if not (session.depends_on_pages or session.flow.outbox.in_flight(self.peer(client))):
+                continue  # nothing would change: a kernel whose pages only show something is idle, and may be culled
             client.silent_beats += 1
-            if client.silent_beats >= BEATS_UNTIL_LOST:
+            if client.silent_beats >= (BEATS_WHILE_LOADING if client.is_loading else BEATS_UNTIL_LOST):
                 log.info("page %s does not answer: the document is not shown there until it does", client.id)
                 client.is_lost = True
                 session.flow.leave(self.peer(client))
@@ -204,12 +209,14 @@ class Pages:
         """Take note that a page is there, even if it was taken for gone."""
         client = self.clients.get(message.client)
         client.silent_beats = 0
-        client.has_replica |= isinstance(message, (Acknowledgement, ClientPatch))
+        if isinstance(message, (Acknowledgement, ClientPatch)):
+            client.has_replica, client.is_loading = True, False
         was_lost, client.is_lost = client.is_lost, False
         if was_lost and client.is_present and not isinstance(message, (Attach, ClientGone)):
             # what was sent meanwhile it may lack: it asks for the document then
             session.flow.attach(self.peer(client), session.revision)
             self.wire.sync(session.id, session.revision)
+            session.output.tell(lambda change: self.wire.output(change, session.id, client.id))
         return client
 
     def leave(self, session: Session) -> None:

@@ -177,6 +177,16 @@ class Session:
         """Whether a page shows the document by now."""
         return any(connection.has_clients for connection in list(self._connections))
 
+    @property
+    def has_views(self) -> bool:
+        """Whether a page has views of the document, even if it does not answer any more: it may be asleep."""
+        return any(connection.has_views for connection in list(self._connections))
+
+    @property
+    def depends_on_pages(self) -> bool:
+        """Whether something goes on only as long as a page shows the document."""
+        return bool(self.document.session_callbacks) and any(c.pause_when_hidden for c in list(self._connections))
+
     def beat(self) -> None:
         """Ask pages that are silent where they are, and give up those that do not answer."""
         for connection in list(self._connections):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 DEFAULT_FRAME_LIMIT_BYTES: Final = 8_000_000
 """Below the limits that proxies commonly set for one message of a websocket (nginx and cloud balancers: 10 MB)."""
+
+_BYTES_PER_ELEMENT: Final = 12
+"""About what one number of a list takes in JSON: to guess the length of text without making it."""
 
 MIN_FRAME_LIMIT_BYTES: Final = 64_000
 """A smaller frame would be mostly the header of its message."""
@@ -49,3 +52,23 @@ def pieces(buffers: Sequence[Buffer], limit_bytes: int) -> Iterator[list[memoryv
                 run, room = [], limit_bytes
     if run:
         yield run
+
+
+def json_bytes(value: Any) -> int:
+    """Guess how long the JSON text of a value is, from the lengths of what it contains.
+
+    Parameters
+    ----------
+    value : JSON value
+        Of a long list some elements stand for all.
+    """
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(json_bytes(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        if len(value) > 100:  # noqa: PLR2004  # columns: all elements are like the first ones
+            sample = value[:: max(1, len(value) // 50)]
+            return len(value) * max(_BYTES_PER_ELEMENT, sum(map(json_bytes, sample)) // len(sample))
+        return sum(map(json_bytes, value))
+    return _BYTES_PER_ELEMENT

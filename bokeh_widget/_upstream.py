@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from bokeh.core.property.wrappers import PropertyValueColumnData
 from bokeh.document.models import DocumentModelManager
 
-from ._columns import stream_in_place
+from ._columns import part_columns, stream_in_place
 
 if TYPE_CHECKING:
     import threading
@@ -48,7 +48,7 @@ def lock_column_data(guard_of: GuardOf) -> None:
     guard_of : callable
         Gives the session of a document, or None.
     """
-    for name, instead in (("_stream", stream_in_place), ("_patch", None)):
+    for name, instead in (("_stream", stream_in_place), ("_patch", part_columns)):
         make = _locked(lambda _data, document, *_args: guard_of(document), instead)
         _replace(PropertyValueColumnData, name, make)
 

@@ -20,20 +20,16 @@ from ._protocol import (
     SyncMessage,
     Transfer,
 )
-from ._transfer import pieces, total_bytes
+from ._transfer import json_bytes, pieces, total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from ._flow import Patch
     from ._output import OutputChange
 
 PACKED: Final = "json"
 """Name of the buffer that carries JSON text which is too long for the content of a message."""
-
-_BYTES_PER_ELEMENT: Final = 12
-"""About what one number of a list takes in JSON: to guess the length of text without making it."""
 
 
 class Wire:
@@ -70,8 +66,8 @@ class Wire:
         is_acknowledgement = patch.origin is not None and not patch.events
         buffers = dict(patch.buffers)
         packed = None
-        json_bytes = _json_bytes(patch.events)
-        if json_bytes > self.frame_limit_bytes // 2:
+        size = json_bytes(patch.events)
+        if size > self.frame_limit_bytes // 2:
             packed = _name_beside(buffers)
             buffers[packed] = serialize_json(patch.events).encode()
         content = PatchMessage(
@@ -86,7 +82,7 @@ class Wire:
             transfer=None,
             requires=requires,
         )
-        self.bytes_sent += 0 if packed else json_bytes
+        self.bytes_sent += 0 if packed else size
         self._message(content, list(buffers.values()), client=None)
 
     def document(self, state: DocumentState, client: str | None, seq: int | None) -> None:
@@ -183,17 +179,3 @@ def _name_beside(buffers: dict[str, Buffer]) -> str:
     while name in buffers:
         name += "_"
     return name
-
-
-def _json_bytes(value: Any) -> int:
-    """Guess how long the JSON text of a value is, from the lengths of what it contains."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(_json_bytes(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        if len(value) > 100:  # noqa: PLR2004  # columns: all elements are like the first ones
-            sample = value[:: max(1, len(value) // 50)]
-            return len(value) * max(_BYTES_PER_ELEMENT, sum(map(_json_bytes, sample)) // len(sample))
-        return sum(map(_json_bytes, value))
-    return _BYTES_PER_ELEMENT

@@ -293,7 +293,7 @@ class _Panel:
 
     def close_if_unused(self) -> None:
         """Close all of it when no page shows any part of it any more."""
-        if not any(widget.has_clients for widget in self._widgets()):
+        if not any(widget.has_views for widget in self._widgets()):
             self.close()
 
     def close(self) -> None:

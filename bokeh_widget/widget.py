@@ -431,6 +431,11 @@ class BokehWidget(CollectableDOMWidget):
         """Whether a page shows the widget by now."""
         return len(self._pages.clients) > 0
 
+    @property
+    def has_views(self) -> bool:
+        """Whether a page has views of the widget; one that does not answer any more, too: it may be asleep."""
+        return self._pages.clients.has_views
+
     def has_clients_beside(self, client: str) -> bool:
         """Tell whether another client than ``client`` shows the widget."""
         return self._pages.clients.has_beside(client)
@@ -504,14 +509,14 @@ class BokehWidget(CollectableDOMWidget):
                 session.report_error(error)
                 self._pages.refuse_malformed(content, error)
                 return
-            was_shown = self.has_clients
+            had_views = self.has_views
             self._pages.take(session, message, buffers)
             self._update_state()
-        if self.has_clients:
+        if self.has_views:
             if self._cancel_unpin is not None:
                 self._cancel_unpin()
                 self._cancel_unpin = None
-        elif was_shown and not isinstance(message, ClientGone):
+        elif had_views and not isinstance(message, ClientGone):
             self._unpin_later()  # the page lives, and shows it no more
 
     @contextlib.contextmanager
@@ -536,9 +541,9 @@ class BokehWidget(CollectableDOMWidget):
 
     def _unpin_unused(self) -> None:
         self._cancel_unpin = None
-        if self.has_clients:
+        if self.has_views:
             return
-        if cells.is_opened(self) and not self._session.has_clients:
+        if cells.is_opened(self) and not self._session.has_views:
             self.close()
         else:
             cells.unpin(self)

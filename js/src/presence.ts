@@ -1,7 +1,7 @@
 /** What a client says of itself: which views it has, which revision they show, and that it needs a document. */
 
 import { type ClientMessage, PROTOCOL_VERSION } from "./protocol";
-import { after_frame, Request } from "./timing";
+import { Request, when_painted } from "./timing";
 
 type Ticked = Extract<ClientMessage, { tick: number }>;
 type Bare<T> = T extends Ticked ? Omit<T, "client" | "tick" | "views"> : never;
@@ -101,8 +101,9 @@ export class Presence {
    */
   acknowledge_later(size = Number.POSITIVE_INFINITY, began_ms: number | null = null): void {
     this.#unacknowledged += 1;
-    if (began_ms !== null && this.#measuring === undefined) {
-      // BokehJS does most of the work in promises: the next task begins when they are done
+    if (began_ms !== null && this.#measuring === undefined && !document.hidden) {
+      // BokehJS does most of the work in promises: the next task begins when they are done. In a hidden tab, where
+      // nothing is painted, it begins up to a second later
       this.#measuring = setTimeout(() => this.#measured(performance.now() - began_ms));
     }
     const wait_ms = this.#acknowledged_ms + ACK_EVERY_MS - performance.now();
@@ -129,7 +130,7 @@ export class Presence {
 
   #acknowledge_after_frame(): void {
     this.#is_frame_awaited = true;
-    this.#cancel_ack = after_frame(() => {
+    this.#cancel_ack = when_painted(() => {
       this.#cancel_ack = null;
       this.#is_frame_awaited = false;
       this.#unacknowledged = 0;

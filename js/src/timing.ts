@@ -6,7 +6,7 @@ const LAST_REPEAT_MS = 30_000;
 
 /**
  * Calls back when what was drawn before can have been painted: after the next frame, or a tenth of
- * a second where there are none, as in a hidden tab.
+ * a second where there are none.
  *
  * @returns what calls it off.
  */
@@ -22,6 +22,27 @@ export function after_frame(callback: () => void): () => void {
   const timer = setTimeout(done, FRAME_LIMIT_MS);
   const frame = requestAnimationFrame(done);
   return cancel;
+}
+
+/**
+ * The same for what may be said without a picture: in a hidden tab, where nothing is painted and
+ * timers wait for a second, it calls back at once.
+ *
+ * @returns what calls it off.
+ */
+export function when_painted(callback: () => void): () => void {
+  if (!document.hidden) {
+    return after_frame(callback);
+  }
+  let is_wanted = true;
+  queueMicrotask(() => {
+    if (is_wanted) {
+      callback();
+    }
+  });
+  return () => {
+    is_wanted = false;
+  };
 }
 
 /** Settles when a document that was just built has been painted: BokehJS lays out in one frame and paints in another. */

@@ -40,6 +40,7 @@ class LossyPage:
     asked: bool = False
     heard: int = 0
     notices: list[str] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
     # --- what the page does ----------------------------------------------------------------
@@ -179,6 +180,9 @@ class LossyPage:
             self.refusals.append(sent.content["message"])
             self._done(sent.content["seq"])
             self.ask()
+
+    def _on_output(self, sent: Sent) -> None:
+        self.outputs.append(sent.content)
 
     def _on_notice(self, sent: Sent) -> None:
         self.notices.append(sent.content["text"])

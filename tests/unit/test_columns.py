@@ -35,7 +35,7 @@ def _rows(draw: st.DrawFn) -> Any:
 
 
 @settings(max_examples=200)
-@given(st.lists(st.tuples(_rows(), st.none() | st.integers(0, 9)), min_size=1, max_size=12))
+@given(st.lists(st.tuples(_rows(), st.none() | st.integers(-1, 9)), min_size=1, max_size=12))
 def test_columns_are_those_of_bokeh(steps: list[tuple[Any, int | None]]) -> None:
     (ours, session), (theirs, _) = (_source({"a": steps[0][0]}, with_session=flag) for flag in (True, False))
     assert session is not None
@@ -101,6 +101,24 @@ def test_callbacks_see_what_was_there_before() -> None:
     source.stream({"x": np.array([2.0])})
     source.stream({"x": np.array([3.0])}, 2)
     assert seen == [([1], [1, 2]), ([1, 2], [2, 3])]
+    session.close()
+
+
+def test_patches_leave_what_was_given_out_as_it_was() -> None:
+    source, session = _source({"x": np.zeros(3)})
+    assert session is not None
+    source.stream({"x": np.ones(1)})
+    held = source.data["x"]
+    other = ColumnDataSource(dict(source.data))
+    source.stream({"x": np.ones(1)})
+    source.patch({"x": [(0, 42.0)]})
+    assert list(source.data["x"]) == [42, 0, 0, 1, 1]
+    assert list(held) == list(other.data["x"]) == [0, 0, 0, 1]
+    patched = source.data["x"]
+    source.stream({"x": np.ones(1)})
+    source.patch({"x": [(1, 43.0)]})
+    assert list(patched) == [42, 0, 0, 1, 1]
+    assert list(source.data["x"]) == [42, 43, 0, 1, 1, 1]
     session.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 from bokeh.models import ColumnDataSource, Div, Slider
 
 from bokeh_widget import BokehWidget, _flow
+from bokeh_widget._flow import weight_of
 from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, pieces
 from bokeh_widget._waker import THREAD_NAME, Waker
 from bokeh_widget.errors import InputTypeError, InputValueError
@@ -554,3 +555,20 @@ def document_copy(widget: BokehWidget, wire: Wire) -> Any:
     page = Page(widget, wire, "a copy")
     page.show()
     return page.replica
+
+
+@pytest.mark.parametrize("make", [list, np.array])
+@pytest.mark.parametrize(("rows", "weight"), [(10, 1 / 12), (100_000, 1.0)])
+def test_a_patch_weighs_what_its_rows_do_in_whatever_form(
+    page_of: Callable[..., Page], make: Callable[[list[float]], Any], rows: int, weight: float
+) -> None:
+    source = ColumnDataSource({"x": make([0.0]), "y": make([0.0])})
+    widget = BokehWidget(Div(tags=[source]))
+    page_of(widget)
+    patches: list[Any] = []
+    session = widget.session
+    session.flow.send, send = (lambda patch: (patches.append(patch), send(patch))[1]), session.flow.send  # type: ignore[method-assign]
+    values = [0.5] * rows
+    source.stream({"x": make(values), "y": make(values)})
+    assert [weight_of(patch) for patch in patches] == [weight]
+    widget.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 import weakref
@@ -13,8 +14,8 @@ from bokeh.document import Document
 from bokeh.models import Div, Slider
 from tornado.ioloop import IOLoop
 
-from bokeh_widget import BokehWidget, Session, State, _heartbeat
-from bokeh_widget._heartbeat import BEATS_UNTIL_LOST
+from bokeh_widget import BokehWidget, Session, State, _heartbeat, _kernel
+from bokeh_widget._heartbeat import BEATS_UNTIL_LOST, BEATS_WHILE_LOADING
 from bokeh_widget._session import cell_begins, cell_ends
 from tests.unit.lossy import LossyPage, assert_followed, shown_page, talk
 from tests.unit.test_session import Recording
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
 
 class World:
-    """A slider in a widget, and a page that shows it."""
+    """A slider in a widget whose document has a periodic callback, and a page that shows it."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.slider = Slider(start=0, end=10**6, value=0)
         self.widget = BokehWidget(self.slider)
+        self.ticking = self.widget.document.add_periodic_callback(lambda: None, 10**6)
         self.page = shown_page(self.widget, wire)
 
     def beat(self, count: int = 1) -> None:
@@ -66,6 +68,63 @@ def test_a_page_that_shows_what_does_not_change_is_asked_from_time_to_time(world
         assert world.asked == asked, beats
         talk(world.page)
     assert world.widget.state is State.SHOWN
+
+
+def test_a_page_on_which_nothing_depends_is_left_alone(world: World) -> None:
+    # each question counts as activity of the kernel, which a server would never find idle
+    world.widget.document.remove_periodic_callback(world.ticking)
+    world.beat(10 * BEATS_UNTIL_LOST)
+    assert (world.asked, world.widget.state) == (0, State.SHOWN)
+    world.slider.value = 1  # on its way, and never acknowledged
+    world.beat(BEATS_UNTIL_LOST)
+    assert (world.asked, world.widget.state) == (2, State.HIDDEN)
+
+
+def test_a_page_that_a_document_is_on_its_way_to_may_take_long(world: World) -> None:
+    world.page.ask()
+    world.page.deliver_to_kernel(0)
+    world.beat(BEATS_WHILE_LOADING - 1)
+    assert world.widget.state is State.SHOWN
+    talk(world.page)
+    world.beat(BEATS_UNTIL_LOST - 1)
+    assert world.widget.state is State.SHOWN
+    world.beat()
+    assert world.widget.state is State.HIDDEN
+
+
+def test_what_callbacks_said_meanwhile_is_told_to_a_page_that_is_back(world: World) -> None:
+    world.lose()
+    world.widget.session.report_error(ValueError("boom"))
+    world.page.to_page.clear()
+    world.page._acknowledge()
+    talk(world.page)
+    [told] = world.page.outputs
+    assert "boom" in json.dumps(told)
+
+
+def test_the_grace_period_begins_when_no_page_has_views_not_even_one_that_is_asleep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers: list[float] = []
+
+    def call_later(delay_ms: float, _callback: object) -> Callable[[], None]:
+        timers.append(delay_ms)
+        return timers.clear
+
+    monkeypatch.setattr(_kernel, "call_later", call_later)
+    other = shown_page(world.widget, world.wire, "other")
+    world.beat(BEATS_UNTIL_LOST - 1)
+    other._acknowledge()
+    other.deliver_to_kernel(0)
+    world.beat()  # the first page is lost
+    assert [page.client for page in world.widget.stats.clients] == ["other"]
+    other._speak("gone", view="v", views=[])
+    other.deliver_to_kernel(0)
+    assert (world.widget.state, timers) == (State.HIDDEN, [])
+    world.page.to_page.clear()
+    world.page._speak("gone", view="v", views=[])  # its first words
+    world.page.deliver_to_kernel(0)
+    assert len(timers) == 1
 
 
 def test_a_page_that_does_not_answer_is_not_waited_for(world: World) -> None:
