@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import BokehCounts, bokeh_counts
+from tests.browser.harness import BokehCounts, bokeh_counts, collect_garbage
 from tests.browser.waiting import REPLICAS, wait_in_kernel, wait_in_page
 
 if TYPE_CHECKING:
@@ -120,9 +120,10 @@ def test_no_zombies(notebook: NotebookPage) -> None:
 
 
 def _settled_counts(notebook: NotebookPage) -> BokehCounts:
-    """Count what BokehJS has, when it has built all that it is to build."""
+    """Count what BokehJS has, when it has built all that it is to build, and what is unreachable is collected."""
 
     def count() -> BokehCounts:
+        collect_garbage(notebook.page)
         [found] = [counts for name, counts in bokeh_counts(notebook.page).items() if name.startswith("bokeh_widget")]
         return found
 
@@ -139,16 +140,23 @@ def test_fifty_runs_leave_what_one_does(lab: NotebookPage) -> None:
     lab.run(0)
     lab.run(1)
     _is_shown(lab, 1)
-    wait_in_page(lab, f"{REPLICAS}.length", 1)
-    in_kernel, in_page = lab.eval_in_kernel("counts()"), _settled_counts(lab)
+    in_kernel = lab.eval_in_kernel("counts()")
+    # the JavaScript engine keeps the very first plot of a page as long as there is another one: the shape of its
+    # objects holds functions of it
+    lab.run(1)
+    wait_in_page(lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
+    in_page = _settled_counts(lab)
     for _ in range(50):
         lab.run(1)
-    _is_shown(lab, 1)
-    wait_in_page(lab, f"{REPLICAS}.length", 1)
+    wait_in_page(lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
     wait_in_kernel(lab, "counts()", in_kernel)
     assert _settled_counts(lab) == in_page
-    print(f"documents, models, views: {in_page}")
-    assert lab.eval_in_kernel("closed") == 50
+    assert lab.eval_in_kernel("closed") == 51
+    print(f"sessions, documents, models, widgets: {in_kernel}; in the page: {in_page}")
+    lab.exec_in_kernel("s1.close()")
+    wait_in_page(lab, f"{REPLICAS}.length", 0)
+    left = _settled_counts(lab)
+    assert (left.documents, left.views) == (0, 0)
 
 
 def test_the_buttons_and_sliders_of_the_plot(notebook: NotebookPage) -> None:

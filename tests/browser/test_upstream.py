@@ -715,6 +715,27 @@ SCENARIOS: Final = (
         bundles=CORE,
     ),
     Scenario(
+        "resize_observer",
+        plain,
+        """async text => {
+            const Native = window.ResizeObserver;
+            globalThis.kept ??= []; // as JupyterLab's throttle keeps those that it delayed
+            window.ResizeObserver = class extends Native {
+                constructor(callback) {
+                    super(entries => this.callback(entries, this));
+                    this.callback = callback;
+                    kept.push(this);
+                }
+            };
+            try {
+                await upstream.cycle(text, 2);
+            } finally {
+                window.ResizeObserver = Native;
+            }
+        }""",
+        bundles=CORE,
+    ),
+    Scenario(
         "event_bus",
         plain,
         """async text => {

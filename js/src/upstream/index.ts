@@ -44,6 +44,7 @@ import {
   late_views,
   remove_half_built,
   replaced_views,
+  resize_observer,
   timers,
   tooltip_revival,
 } from "./views";
@@ -234,6 +235,7 @@ const CLEANERS: readonly (readonly [Cause, (state: State, view: ViewLike) => voi
   ["multi_choice", destroy_choices],
   ["open_menus", open_menus],
   ["timers", timers],
+  ["resize_observer", resize_observer],
   ["event_bus", event_bus],
   ["range_bounds", range_bounds],
   ["derived_glyphs", derived_glyphs],

@@ -40,6 +40,7 @@ export type Cause =
   | "received_models"
   | "recompute_timer"
   | "replaced_views"
+  | "resize_observer"
   | "signals"
   | "stale_models"
   | "timers"

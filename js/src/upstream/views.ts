@@ -143,6 +143,24 @@ export function timers(_state: State, view: ViewLike): void {
   }
 }
 
+/**
+ * JupyterLab puts its own `ResizeObserver` in the place of the browser's: it delays what it observes
+ * while a notebook is scrolled, and a delay that was ever used keeps the observer, and that the callback.
+ *
+ * Upstream: no issue known (JupyterLab 4.4 and later).
+ */
+export function resize_observer(_state: State, view: ViewLike): void {
+  for (const observer of [property(view, "_resize_observer"), property(view, "_observer")]) {
+    if (observer instanceof ResizeObserver && Object.hasOwn(observer, "callback")) {
+      Reflect.set(observer, "callback", ignore);
+    }
+  }
+}
+
+function ignore(): void {
+  // at module level on purpose: a closure would hold the view again
+}
+
 /** Removes a view that may be half built. */
 function remove_quietly(state: State, view: ViewLike): void {
   try {
