@@ -73,6 +73,20 @@ describe("acknowledgements", () => {
     expect(costs()).toEqual([0, 20, 20, 20, 0]);
   });
 
+  test("in a hidden tab, where timers wait, is said at once, and nothing is measured", async () => {
+    const hidden = vi.spyOn(document, "hidden", "get").mockReturnValue(true);
+    revision += 1;
+    presence.acknowledge_later(10, performance.now() - 500);
+    await Promise.resolve();
+    expect(sent.map((message) => (message as { cost_ms: number }).cost_ms)).toEqual([0]);
+    expect(vi.getTimerCount()).toBe(0);
+    presence.acknowledge_later();
+    presence.call_off();
+    await Promise.resolve();
+    hidden.mockRestore();
+    expect(sent.length).toBe(1);
+  });
+
   test("one speaks for all small patches of a tenth of a second", () => {
     arrive(1, 10);
     vi.advanceTimersByTime(20);
