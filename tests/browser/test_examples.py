@@ -319,7 +319,11 @@ _COUNTS: Final = """(gc := __import__("gc")).collect() and None or [
 ]"""
 
 
-@pytest.mark.parametrize("name", NAMES)
+# ipywidgets holds every container that was not closed, and a container holds what is in it
+_KEEP_CONTAINERS: Final = ("03_compose",)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in _KEEP_CONTAINERS])
 def test_runs_twice_in_one_kernel(name: str, tmp_path: Path) -> None:
     with Kernel(tmp_path) as kernel:
         counts = []
