@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 
 from tests.browser.harness import bokeh_counts, screenshot
 from tests.browser.waiting import REPLICAS, TIMEOUT_S, wait_in_kernel, wait_in_page
+from tests.kernel.kernels import Kernel
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -232,6 +233,107 @@ def test_lifecycle(lab: NotebookPage) -> None:
     expect(example.output("replicas")).to_contain_text("BokehJS documents in this page: 0")
     _wait_no_bokeh(lab)
     example.picture("closed")
+
+
+def test_session_lifecycle(lab: NotebookPage) -> None:
+    example = Example(lab, "10_session_lifecycle")
+    for run in range(2):
+        lab.run_all()
+        for cell in ("first", "second", "third"):
+            example.plots(cell, 1)
+        expect(example.output("closed")).to_contain_text(f"3 open, {3 * run} closed so far")
+        wait_in_page(lab, f"{REPLICAS}.length", 3)
+    expect(example.output("third")).to_contain_text("reading 1:")  # a callback prints under its plot
+    example.picture("run")
+    # the cells that open sessions, run again, leave as many as there were
+    for _ in range(4):
+        example.run("first", "second")
+    example.run("again")
+    expect(example.output("again")).to_contain_text("3 open, 11 closed so far")
+    for cell in ("first", "second", "third"):
+        example.plots(cell, 1)
+    wait_in_page(lab, f"{REPLICAS}.length", 3)
+    # the slider for the period, and the one for the points
+    example.drag(example.output("first").locator(".bk-Slider .noUi-handle").first, 60)
+    period = lab.page.evaluate(_of_model(lab, "s1.period", "value"))
+    assert period > 1
+    wait_in_kernel(lab, "s1.callback_period", period)
+    example.drag(example.output("second").locator(".bk-Slider .noUi-handle").nth(1), 60)
+    wait_in_kernel(lab, "s2.turns > 250", True)
+    turns = lab.eval_in_kernel("s2.turns")
+    wait_in_page(lab, _of_model(lab, "s2.source", "get_length()"), turns)
+    # the button in the plot
+    example.output("third").get_by_role("button", name="Close").click()
+    wait_in_kernel(lab, "[s1.is_open, s2.is_open, s3.is_open]", [True, True, False])
+    wait_in_page(lab, f"{REPLICAS}.length", 2)
+    example.run("closed")
+    expect(example.output("closed")).to_contain_text("2 open, 12 closed so far")
+    example.picture("closed")
+    lab.exec_in_kernel("__import__('bokeh_widget').widget.unused_session_lifetime_ms = 50")
+    lab.clear_all_outputs()
+    wait_in_kernel(lab, "[len(sessions()), len(released)]", [0, 14])
+    _wait_no_bokeh(lab)
+
+
+def test_lifecycle_hooks(lab: NotebookPage) -> None:
+    example = Example(lab, "13_lifecycle_hooks")
+    for _ in range(2):
+        lab.run_all()
+        example.plots("first", 1)
+        example.plots("second", 1)
+        wait_in_page(lab, f"{REPLICAS}.length", 2)
+        expect(example.output("first")).to_contain_text("on_session_created")
+        expect(example.output("refused")).to_contain_text("SessionRefusedError: the application Monitor destroyed")
+        life = [line.partition(":")[0] for line in example.output("life").inner_text().split("\n") if line]
+        hooks = ["on_server_loaded", "on_session_created", "3 sessions", "on_session_destroyed", "on_server_unloaded"]
+        assert life == [*hooks, "2 sessions"]
+        assert lab.eval_in_kernel("len(sessions())") == 2
+    # one producer: both show the same readings, and go on
+    sources = "[w.document.get_model_by_name('load') for w in (first, second)]"
+    wait_in_kernel(lab, f"min(len(source.data['time']) for source in {sources}) > 8", True)
+    assert lab.eval_in_kernel(f"len({{tuple(source.data['time'][-5:]) for source in {sources}}})") == 1
+    expect(example.output("first")).to_contain_text("Session 1 of 2")
+    expect(example.output("second")).to_contain_text("Session 2 of 2")
+    # the slider is the session's own
+    example.drag(example.output("first").locator(".bk-Slider .noUi-handle"), -40)
+    spans = "[w.document.select_one({'type': DataRange1d}).follow_interval for w in (first, second)]"
+    lab.exec_in_kernel("from bokeh.models import DataRange1d")
+    wait_in_kernel(lab, f"{spans}[0] < 60_000 == {spans}[1]", True)
+    example.picture("run")
+    # a session that ends leaves the producer and the other one alone
+    example.run("first")
+    example.plots("first", 1)
+    expect(example.output("first")).to_contain_text("on_session_destroyed")
+    expect(example.output("first")).to_contain_text("Session 2 of 2")
+    expect(example.output("second")).to_contain_text("Session 1 of 2")
+    assert lab.eval_in_kernel(f"min(len(source.data['time']) for source in {sources}) > 8")
+    lab.exec_in_kernel("first.close()\nsecond.close()")
+    wait_in_kernel(lab, "len(sessions())", 0)
+    _wait_no_bokeh(lab)
+
+
+_COUNTS: Final = """(gc := __import__("gc")).collect() and None or [
+    len(__import__("bokeh_widget").sessions()),
+    sum(isinstance(obj, __import__("bokeh").document.Document) for obj in gc.get_objects()),
+    sum(isinstance(obj, __import__("bokeh").model.Model) for obj in gc.get_objects()),
+]"""
+
+
+# ipywidgets holds every container that was not closed, and a container holds what is in it
+_KEEP_CONTAINERS: Final = ("03_compose",)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in _KEEP_CONTAINERS])
+def test_runs_twice_in_one_kernel(name: str, tmp_path: Path) -> None:
+    with Kernel(tmp_path) as kernel:
+        counts = []
+        for _ in range(2):
+            for cell in _read(name)["cells"]:
+                if cell["cell_type"] == "code":
+                    kernel.ok("".join(cell["source"]), cell_id=cell["id"])
+            counts.append(kernel.value(_COUNTS))
+        assert counts[0] == counts[1]
+        print(f"sessions, documents, models: {counts[1]}")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/applications.md")
-GUIDES: Final = ("docs/protocol.md", "docs/sessions.md", "docs/applications.md")
+DOCUMENTS: Final = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/applications.md",
+    "docs/sessions.md",
+    "docs/from_bokeh_server.md",
+)
+GUIDES: Final = ("docs/protocol.md", "docs/sessions.md", "docs/applications.md", "docs/from_bokeh_server.md")
 MAX_PICTURE_BYTES: Final = 200_000
 
 
