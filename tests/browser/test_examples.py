@@ -162,7 +162,7 @@ def _wait_bokeh(lab: NotebookPage, documents: int, views: int) -> None:
         [alive] = bokeh_counts(lab.page).values()
         if (alive.documents, alive.views) == (documents, views):
             return
-        assert time.monotonic() < deadline, alive
+        assert time.monotonic() < deadline, (alive, documents, views)
 
 
 def test_quickstart(lab: NotebookPage) -> None:
@@ -306,10 +306,10 @@ def test_programmatic_apps(lab: NotebookPage) -> None:
     )
     example.picture("work")
     # the routes of Dask's dashboard are tabs
-    for tab, selector in [("/individual-progress", ".bk-Figure:visible"), ("/workers", ".bk-DataTable:visible")]:
+    for tab, selector in [("/progress", ".bk-Figure:visible"), ("/workers", ".bk-DataTable:visible")]:
         example.output("dask").get_by_text(tab, exact=True).click()
         expect(example.output("dask").locator(selector).first).to_be_visible()
-        example.picture(tab.split("-")[-1].strip("/"))
+        example.picture(tab.strip("/"))
     example.run("end", "left")
     wait_in_page(lab, f"{REPLICAS}.length", 4)
     expect(example.output("left").locator("tbody tr")).to_have_count(4)
