@@ -31,7 +31,7 @@ node: $(VENV)/.created
 	fi
 
 $(VENV)/.demo: $(VENV)/.created pyproject.toml
-	$(PY) -m pip install --quiet "jupyterlab>=4.2,<5" bokeh_sampledata pandas
+	$(PY) -m pip install --quiet "jupyterlab>=4.2,<5" bokeh_sampledata distributed pandas
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo pyproject.toml

@@ -137,7 +137,7 @@ class Applications:
         self._arrangement: Final = arrangement
         self._options: Final = options
         self._opened: Final[weakref.WeakSet[BokehWidget]] = weakref.WeakSet()
-        self._panels: list[_Panel] = []
+        self._panels: Final[list[_Panel]] = []
         self._is_closed = False
 
     def __iter__(self) -> Iterator[str]:
@@ -201,9 +201,8 @@ class Applications:
         self._is_closed = True
         for widget in list(self._opened):
             widget.close()
-        for panel in self._panels:
+        for panel in list(self._panels):
             panel.close()
-        self._panels.clear()
         for application in self._apps.values():
             context_of(application).retire()
 
@@ -224,8 +223,8 @@ class Applications:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # IPython's protocol
         self._require_open()
-        panel = _Panel(self._apps, self._arrangement, self._options)
-        self._panels = [*(other for other in self._panels if not other.closed), panel]
+        panel = _Panel(self._apps, self._arrangement, self._options, self._panels)
+        self._panels.append(panel)
         cells.pin(panel, opened=True)
         return panel.container._repr_mimebundle_(**kwargs)
 
@@ -245,7 +244,11 @@ class Applications:
 class _Panel:
     """All applications in one output: a container, and a session for each part that was looked at."""
 
-    def __init__(self, apps: dict[str, Application], arrangement: Arrangement, options: Options) -> None:
+    def __init__(
+        self, apps: dict[str, Application], arrangement: Arrangement, options: Options, siblings: list[_Panel]
+    ) -> None:
+        self._siblings = siblings
+        """Those of the same applications that are open: IPython's history may hold the applications for good."""
         self._apps = list(apps.values())
         self._options = options
         self._places = [VBox() for _ in apps]
@@ -287,10 +290,6 @@ class _Panel:
     def _widgets(self) -> list[BokehWidget]:
         return [child for place in self._places for child in place.children if isinstance(child, BokehWidget)]
 
-    @property
-    def closed(self) -> bool:
-        return self.container.comm is None
-
     def close_if_unused(self) -> None:
         """Close all of it when no page shows any part of it any more."""
         if not any(widget.has_views for widget in self._widgets()):
@@ -298,6 +297,8 @@ class _Panel:
 
     def close(self) -> None:
         cells.unpin(self)
+        if self in self._siblings:
+            self._siblings.remove(self)
         for place in self._places:
             _close_all(place.children)
         _close_all(self._places)

@@ -46,6 +46,30 @@ _POSITION: Final = """([id, x, y]) => {
 }"""
 
 
+# what Python holds once garbage is collected; the widgets of ipywidgets itself stay, since it keeps them
+COUNTS: Final = """(lambda gc, bokeh, comm, package, ipywidgets: (gc.collect(), {
+    "documents": sum(issubclass(type(obj), bokeh.document.Document) for obj in gc.get_objects()),
+    "models": sum(issubclass(type(obj), bokeh.model.Model) for obj in gc.get_objects()),
+    "widgets": sum(issubclass(type(obj), package.BokehWidget) for obj in gc.get_objects()),
+    "comms": len(comm.get_comm_manager().comms) - sum(
+        issubclass(type(obj), ipywidgets.Widget) and type(obj).__module__.startswith("ipywidgets.") and obj.comm is not None
+        for obj in gc.get_objects()
+    ),
+    "sessions": len(package.sessions()),
+})[1])(*map(__import__, ["gc", "bokeh.document", "comm", "bokeh_widget", "ipywidgets"]))"""
+
+PORTS: Final = (
+    "[c.laddr.port for c in __import__('psutil').Process().net_connections('tcp') if c.status == 'LISTEN'].__len__()"
+)
+WORKERS: Final = "workers.document.get_model_by_name('workers')"
+
+
+def _copy(name: str, folder: Path) -> None:
+    """Put an example, and the applications beside it, into a new folder."""
+    shutil.copytree(EXAMPLES / "apps", folder / "apps", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(EXAMPLES / f"{name}.ipynb", folder)
+
+
 def _read(name: str) -> dict[str, Any]:
     notebook: dict[str, Any] = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
     return notebook
@@ -59,14 +83,32 @@ class Example:
         self.name: Final = name
         self._indices: Final = {cell["id"]: index for index, cell in enumerate(_read(name)["cells"])}
         folder = lab.server.root_dir / uuid.uuid4().hex
-        folder.mkdir()
-        shutil.copy(EXAMPLES / f"{name}.ipynb", folder)
+        _copy(name, folder)
         lab.page.set_viewport_size(WINDOW)
         lab.open_path(f"{folder.name}/{name}.ipynb")
 
     def run(self, *cells: str) -> None:
         for cell in cells:
             self.lab.run(self._indices[cell])
+
+    def run_until(self, cell: str) -> None:
+        """Run all code cells from the top up to one, and this one."""
+        code = [cell["id"] for cell in _read(self.name)["cells"] if cell["cell_type"] == "code"]
+        self.run(*code[: code.index(cell) + 1])
+
+    def run_again(self) -> None:
+        """Run all of it once more: Python and the page have as much as they had after the first time."""
+        kernel = self.lab.eval_in_kernel(COUNTS)
+        assert kernel["models"] > 0
+        replicas = self.lab.page.evaluate(f"{REPLICAS}.length")
+        [before] = bokeh_counts(self.lab.page).values()
+        self.lab.run_all()
+        wait_in_kernel(self.lab, COUNTS, kernel)
+        wait_in_page(self.lab, f"{REPLICAS}.length", replicas)
+        _wait_bokeh(self.lab, before.documents, before.views)
+
+    def index(self, cell: str) -> int:
+        return self._indices[cell]
 
     def output(self, cell: str) -> Locator:
         return self.lab.output(self._indices[cell])
@@ -109,14 +151,19 @@ def _of_model(lab: NotebookPage, model: str, path: str) -> str:
     return f"{REPLICAS}.map(r => r.document.get_model_by_id('{model_id}')).find(model => model)?.{path}"
 
 
-def _wait_no_bokeh(lab: NotebookPage) -> None:
-    """Wait until the page holds no document and no view of BokehJS; fail with what it holds."""
+def _of_name(name: str, path: str) -> str:
+    """Give the JavaScript of a property of the model with a name, in the first replica that has one."""
+    return f"{REPLICAS}.flatMap(r => r.document.get_model_by_name({name!r}) ?? [])[0]?.{path}"
+
+
+def _wait_bokeh(lab: NotebookPage, documents: int, views: int) -> None:
+    """Wait until the page holds so many documents and views of BokehJS; fail with what it holds."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         [alive] = bokeh_counts(lab.page).values()
-        if (alive.documents, alive.views) == (0, 0):
+        if (alive.documents, alive.views) == (documents, views):
             return
-        assert time.monotonic() < deadline, alive
+        assert time.monotonic() < deadline, (alive, documents, views)
 
 
 def test_quickstart(lab: NotebookPage) -> None:
@@ -231,7 +278,7 @@ def test_lifecycle(lab: NotebookPage) -> None:
     wait_in_page(lab, f"{REPLICAS}.length", 0)
     example.run("replicas")
     expect(example.output("replicas")).to_contain_text("BokehJS documents in this page: 0")
-    _wait_no_bokeh(lab)
+    _wait_bokeh(lab, 0, 0)
     example.picture("closed")
 
 
@@ -272,7 +319,7 @@ def test_session_lifecycle(lab: NotebookPage) -> None:
     lab.exec_in_kernel("__import__('bokeh_widget').widget.unused_session_lifetime_ms = 50")
     lab.clear_all_outputs()
     wait_in_kernel(lab, "[len(sessions()), len(released)]", [0, 14])
-    _wait_no_bokeh(lab)
+    _wait_bokeh(lab, 0, 0)
 
 
 def test_lifecycle_hooks(lab: NotebookPage) -> None:
@@ -309,7 +356,7 @@ def test_lifecycle_hooks(lab: NotebookPage) -> None:
     assert lab.eval_in_kernel(f"min(len(source.data['time']) for source in {sources}) > 8")
     lab.exec_in_kernel("first.close()\nsecond.close()")
     wait_in_kernel(lab, "len(sessions())", 0)
-    _wait_no_bokeh(lab)
+    _wait_bokeh(lab, 0, 0)
 
 
 _COUNTS: Final = """(gc := __import__("gc")).collect() and None or [
@@ -319,11 +366,11 @@ _COUNTS: Final = """(gc := __import__("gc")).collect() and None or [
 ]"""
 
 
-# ipywidgets holds every container that was not closed, and a container holds what is in it
-_KEEP_CONTAINERS: Final = ("03_compose",)
+# ipywidgets holds every container that was not closed, and a container holds what is in it; the others run twice above
+_NOT_HERE: Final = ("03_compose", "11_programmatic_apps", "12_app_formats", "14_two_way_callbacks")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in _KEEP_CONTAINERS])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in _NOT_HERE])
 def test_runs_twice_in_one_kernel(name: str, tmp_path: Path) -> None:
     with Kernel(tmp_path) as kernel:
         counts = []
@@ -336,10 +383,117 @@ def test_runs_twice_in_one_kernel(name: str, tmp_path: Path) -> None:
         print(f"sessions, documents, models: {counts[1]}")
 
 
+def test_programmatic_apps(lab: NotebookPage) -> None:
+    example = Example(lab, "11_programmatic_apps")
+    example.run_until("routes")
+    listening = lab.eval_in_kernel(PORTS)
+    example.run("cluster")
+    assert lab.eval_in_kernel(PORTS) == listening  # neither Dask nor a dashboard listens
+    example.run("workers", "dask")
+    for cell in ("line", "circles", "wave", "routes", "workers", "dask"):
+        example.plots(cell, 1)
+    wait_in_page(lab, f"{_of_name('circles', 'get_length()')} > 10", True)
+    example.run("work")
+    expect(example.output("work")).to_contain_text("3.14")
+    # while the cell waited, both plots were told what the workers do
+    saturated = lab.eval_in_kernel(f"{WORKERS}.data['saturated']")
+    idle = lab.eval_in_kernel(f"{WORKERS}.data['idle']")
+    assert max(saturated) == 1
+    assert {0, 3, 4} <= set(idle)
+    wait_in_page(lab, f"{_of_name('workers', 'data.saturated')}.includes(1)", True)
+    wait_in_page(
+        lab,
+        f"{REPLICAS}.flatMap(r => [...r.document._all_models.values()]).some(model => model.data?.worker?.length >= 150)",
+        True,
+    )
+    example.picture("work")
+    # the routes of Dask's dashboard are tabs
+    for tab, selector in [("/progress", ".bk-Figure:visible"), ("/workers", ".bk-DataTable:visible")]:
+        example.output("dask").get_by_text(tab, exact=True).click()
+        expect(example.output("dask").locator(selector).first).to_be_visible()
+        example.picture(tab.strip("/"))
+    example.run("end", "left")
+    wait_in_page(lab, f"{REPLICAS}.length", 4)
+    expect(example.output("left").locator("tbody tr")).to_have_count(4)
+    example.picture("end")
+    example.run_again()
+    expect(example.output("left").locator("tbody tr")).to_have_count(4)
+
+
+def test_app_formats(lab: NotebookPage) -> None:
+    example = Example(lab, "12_app_formats")
+    lab.run_all()
+    for cell in ("script", "planets", "again", "notebook", "several"):
+        example.plots(cell, 1)
+    expect(example.output("planets")).to_contain_text("planets: session created, 0 open")
+    expect(example.output("again")).to_contain_text("planets: session created, 1 open")
+    assert lab.text(example.index("trace")).splitlines() == [
+        "planets: loaded, 0 sessions",
+        "planets: session created, 0 open",
+        "planets: session created, 1 open",
+        "planets: session destroyed, 1 open",
+        "planets: session destroyed, 0 open",
+        "planets: unloaded, 0 sessions",
+    ]
+    wait_in_page(lab, f"{_of_name('planets', 'data.x[0]')} !== 0.387", True)
+    theme = (
+        f"{REPLICAS}.map(r => r.document.roots()[0].background_fill_color).filter(color => color === '#101828').length"
+    )
+    wait_in_page(lab, theme, 2)
+    example.picture("run")
+    example.run_again()
+    # the script's button, and the second application of the tabs, with arguments of its own
+    titles = f"{REPLICAS}.map(r => r.document.roots()[0].children?.[1].title.text)"
+    wait_in_page(lab, f"{titles}.includes('379 commits on Sat')", True)
+    example.output("script").get_by_role("button", name="Next day").click()
+    wait_in_page(lab, f"{titles}.includes('428 commits on Sun')", True)
+    example.output("several").get_by_text("/commits", exact=True).click()
+    expect(example.output("several").get_by_role("button", name="Next day")).to_be_visible()
+    example.plots("several", 1)
+    wait_in_page(lab, f"{titles}.includes('718 commits on Fri')", True)
+    example.output("notebook").get_by_role("button", name="silver").click()
+    example.picture("changed")
+
+
+def test_two_way_callbacks(lab: NotebookPage) -> None:
+    example = Example(lab, "14_two_way_callbacks")
+    lab.run_all()
+    example.plots("app", 1)
+    example.run_again()
+    [plot] = example.plots("app", 1).all()
+    output = example.output("app")
+    before = output.locator(".bk-Div").first.inner_text()
+    # one slider: CustomJS moves the box, Python counts what is in it
+    example.drag(output.locator(".bk-RangeSlider .noUi-handle").last, 100)
+    top = lab.page.evaluate(_of_model(lab, "target", "top"))
+    assert top > 180
+    wait_in_kernel(lab, "[target.top, limits.value[1]]", [top, top])
+    share = lab.eval_in_kernel("f'{pd.Series(source.data[\"glucose\"]).between(70, limits.value[1]).mean():.0%}'")
+    expect(output.locator(".bk-Div").first).to_have_text(f"{share} of the readings are in range")
+    assert share not in before
+    # what is selected with the mouse is told by Python
+    example.drag(plot.locator(".bk-events"), 150, 20)
+    wait_in_kernel(lab, "len(source.selected.indices) > 0", True)
+    expect(output.locator(".bk-Div").last).to_contain_text(
+        f"{lab.eval_in_kernel('len(source.selected.indices)')} selected"
+    )
+    example.picture("selected")
+    # interact puts another day into the same plot, and the callbacks of the document answer
+    example.drag(example.output("interact").locator(".widget-slider .noUi-handle"), 80)
+    wait_in_kernel(lab, "plot.title.text != days[0]", True)
+    wait_in_page(lab, _of_model(lab, "plot", "title.text"), lab.eval_in_kernel("plot.title.text"))
+    expect(output.locator(".bk-Div").last).to_have_text("Nothing selected")
+    expect(output.locator(".bk-Div").first).to_have_text(lab.eval_in_kernel("share.text"))
+    example.run("state")
+    expect(example.output("state")).to_contain_text(f"'target': (70, {top})")
+    example.picture("interacted")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_without_a_front_end(name: str, tmp_path: Path) -> None:
+    _copy(name, tmp_path / "examples")
     notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path / "examples")}}).execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 
 

@@ -305,3 +305,19 @@ def test_tabs_whose_output_is_cleared_are_closed(wire: Wire, monkeypatch: pytest
     assert container.comm is None
     assert _texts() == []
     assert not cells._pins
+
+
+def test_tabs_that_were_closed_are_free_though_the_history_holds_the_applications(shell: InteractiveShell) -> None:
+    shell.user_ns["make"] = one
+    run = lambda code, cell_id: shell.run_cell(code, store_history=True, cell_id=cell_id).raise_error()  # noqa: E731
+    before = _tabs()
+    for _ in range(3):
+        run("from bokeh_widget import serve\nserve({'/': make, '/b': make})", "a")
+        assert _tabs() == before + 1
+    run("1", "a")
+    assert _tabs() == before
+
+
+def _tabs() -> int:
+    gc.collect()
+    return sum(type(obj) is Tab for obj in gc.get_objects())
