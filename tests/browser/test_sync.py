@@ -60,10 +60,10 @@ def notebook(request: pytest.FixtureRequest) -> NotebookPage:
 def test_slider_runs_python_and_the_result_comes_back(notebook: NotebookPage) -> None:
     _open(notebook)
     _drag(notebook, ".noUi-handle", 120)
-    wait_in_kernel(notebook, "slider.value > 1 and seen[-1] == slider.value", True)
+    # the second comes with the end of the drag: values of its middle may have come before
+    wait_in_kernel(notebook, "slider.value > 1 and slider.value_throttled == slider.value == seen[-1]", True)
     value = notebook.eval_in_kernel("slider.value")
     wait_in_page(notebook, model_value("plot", "title.text"), f"value {value}")
-    assert notebook.eval_in_kernel("slider.value_throttled") == value
     wait_in_page(notebook, f"{REPLICAS}[0].revision - {notebook.eval_in_kernel('w.session.revision')}", 0)
 
 
