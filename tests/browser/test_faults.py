@@ -161,7 +161,7 @@ from bokeh.layouts import column
 from bokeh.models import Div, Slider
 from bokeh_widget import BokehWidget, _heartbeat
 
-_heartbeat.BEAT_MS = 200.0
+_heartbeat.BEAT_MS = 500.0
 slider, div = Slider(name="slider", start=0, end=100, value=0), Div(name="div", text="start")
 w = BokehWidget(column(slider, div))
 ticks, beats = [], []
@@ -189,7 +189,7 @@ def test_a_page_that_is_cut_off_is_noticed_and_comes_back_as_it_was(lab: Noteboo
 
     wait_for("w.state.value", "shown")
     lab.exec_in_kernel("beats.clear()")
-    wait_for("len(beats) >= 4 * _heartbeat.BEATS_UNTIL_LOST", True)
+    wait_for("len(beats) >= 2 * _heartbeat.BEATS_UNTIL_LOST", True)
     assert lab.eval_in_kernel("w.state.value") == "shown"  # a document that does not change, and a page that answers
 
     line.is_on = True
