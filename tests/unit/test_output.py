@@ -125,6 +125,11 @@ def test_a_change_has_only_what_is_new() -> None:
     sent = [[block["text"] for block in change.blocks if block["kind"] == "stream"] for change in connection.outputs]
     assert sent[:2] == [["1\n"], ["2\n", "3\n"]]
     assert not any(sent[2:])
+    connection.is_shown = False
+    count = len(connection.outputs)
+    output.write("stdout", "4\n")
+    output.flush()
+    assert len(connection.outputs) == count  # a page that comes later gets all
 
 
 def test_the_last_thousand_lines_are_kept_and_the_others_counted() -> None:
