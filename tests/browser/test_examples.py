@@ -372,13 +372,6 @@ def test_lifecycle_hooks(lab: NotebookPage) -> None:
     _wait_bokeh(lab, 0, 0)
 
 
-_COUNTS: Final = """(gc := __import__("gc")).collect() and None or [
-    len(__import__("bokeh_widget").sessions()),
-    sum(isinstance(obj, __import__("bokeh").document.Document) for obj in gc.get_objects()),
-    sum(isinstance(obj, __import__("bokeh").model.Model) for obj in gc.get_objects()),
-]"""
-
-
 # ipywidgets holds every container that was not closed, and a container holds what is in it; the others run twice above
 _NOT_HERE: Final = ("03_compose", "11_programmatic_apps", "12_app_formats", "14_two_way_callbacks")
 
@@ -391,9 +384,9 @@ def test_runs_twice_in_one_kernel(name: str, tmp_path: Path) -> None:
             for cell in _read(name)["cells"]:
                 if cell["cell_type"] == "code":
                     kernel.ok("".join(cell["source"]), cell_id=cell["id"])
-            counts.append(kernel.value(_COUNTS))
+            counts.append(kernel.value(COUNTS))
         assert counts[0] == counts[1]
-        print(f"sessions, documents, models: {counts[1]}")
+        print(counts[1])
 
 
 def test_programmatic_apps(lab: NotebookPage) -> None:
