@@ -13,19 +13,17 @@ import copy
 import functools
 import inspect
 import time
-import traceback
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bokeh.document.callbacks import invoke_with_curdoc
-from bokeh.io.doc import _PATCHED_CURDOCS, patch_curdoc
 from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
 from tornado.ioloop import IOLoop
 
 from ._output import Output, captured_by
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
     from bokeh.core.types import ID
     from bokeh.document import Document
@@ -242,9 +240,6 @@ def run_callback(session: Session, callback: Callable[[], Any]) -> Steps | None:
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a user's callback may raise anything
         session.report_error(error)
         return None
-    except BaseException as error:
-        restore_curdoc(error)
-        raise
     return Steps(weakref.ref(session), result, is_unlocked=is_unlocked) if inspect.isawaitable(result) else None
 
 
@@ -346,29 +341,8 @@ def _advance(document: Document, step: Callable[[], Any], *, is_unlocked: bool) 
         result = _result_of(step)
 
     advance.nolock = is_unlocked  # type: ignore[attr-defined]  # curdoc() is then what may be used without the lock
-    try:
-        invoke_with_curdoc(document, advance)
-    except BaseException as error:
-        restore_curdoc(error)
-        raise
+    invoke_with_curdoc(document, advance)
     return result
-
-
-@contextlib.contextmanager
-def curdoc_is(document: Document) -> Iterator[None]:
-    """Make ``curdoc()`` a document, and what it was at the end, even of an exception.
-
-    Parameters
-    ----------
-    document : bokeh.document.Document
-        The document.
-    """
-    patched = patch_curdoc(document)
-    patched.__enter__()
-    try:
-        yield
-    finally:
-        patched.__exit__(None, None, None)  # with the exception, it would keep the document
 
 
 def _result_of(step: Callable[[], Any]) -> tuple[bool, Any]:
@@ -399,21 +373,3 @@ async def _finish(session_ref: weakref.ref[Session], steps: Awaitable[None]) -> 
         session = session_ref()
         if session is not None:
             session.report_error(error)
-
-
-def restore_curdoc(error: BaseException) -> None:
-    """Undo what Bokeh's ``patch_curdoc`` leaves behind when an exception passes through it.
-
-    Parameters
-    ----------
-    error : BaseException
-        The exception, where it was caught. Each frame of its traceback that has set ``curdoc()``
-        has left one entry; entries of other threads, which may wait for the lock, must stay.
-    """
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is invoke_with_curdoc.__code__:
-            left = frame.f_locals["curdoc"]
-            for index in reversed(range(len(_PATCHED_CURDOCS))):
-                if _PATCHED_CURDOCS[index]() is left:
-                    del _PATCHED_CURDOCS[index]
-                    break

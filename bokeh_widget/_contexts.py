@@ -19,10 +19,11 @@ from bokeh.core.types import ID
 from bokeh.server.callbacks import NextTickCallback, PeriodicCallback, SessionCallback, TimeoutCallback
 from bokeh.util.serialization import make_id
 
-from ._callbacks import Steps, curdoc_is
+from ._callbacks import Steps
 from ._hooks import call_hook, finish_soon
 from ._output import Output, captured_by
 from ._server_callbacks import ServerCallbacks
+from ._upstream import patch_curdoc
 from ._upstream_code import destroy_modules
 from .errors import SessionClosedError
 
@@ -293,7 +294,7 @@ class SessionContext(bokeh_application.SessionContext):
         document = self._document
         if document is None or self.destroyed:
             return _Done(None)
-        with captured_by(self.output), self.batch(), curdoc_is(document):
+        with captured_by(self.output), self.batch(), patch_curdoc(document):
             result = func(document)
         if not inspect.isawaitable(result):
             return _Done(result)

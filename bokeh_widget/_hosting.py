@@ -31,11 +31,11 @@ from ._application import (
     is_application,
     name_of,
 )
-from ._callbacks import curdoc_is
 from ._content import Content, resolve_content
 from ._contexts import ServerContext, SessionContext
 from ._hooks import call_hook, finish, finish_running
 from ._session import all_sessions
+from ._upstream import patch_curdoc
 from ._upstream_code import code_of_application, forget_modules
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
 
@@ -203,7 +203,7 @@ class ApplicationContext:
 
     def _fill(self, document: Document) -> None:
         forget_failures(self.application)
-        with code_of_application(document), curdoc_is(document):
+        with code_of_application(), patch_curdoc(document):
             try:
                 self.application.initialize_document(document)
             except Exception as error:

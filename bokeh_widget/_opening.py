@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from bokeh.document.callbacks import invoke_with_curdoc
 
 from . import _kernel
-from ._callbacks import restore_curdoc
 from ._cells import cells
 from ._content import own_document
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionClosedError
@@ -75,11 +74,7 @@ class Opening:
 
     def set_up(self) -> None:
         """Let the user fill the document, and make the widget."""
-        try:
-            invoke_with_curdoc(self.document, self._fill)
-        except BaseException as error:
-            restore_curdoc(error)
-            raise
+        invoke_with_curdoc(self.document, self._fill)
         if not self.document.roots:
             raise EmptyDocumentError(
                 f"the setup of {self.owner!r} made no root, so there is nothing to show; return a model from "

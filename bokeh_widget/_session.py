@@ -17,7 +17,7 @@ from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 
 from . import _bundles
-from ._callbacks import SessionCallbacks, restore_curdoc
+from ._callbacks import SessionCallbacks
 from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._contexts import ServerContext, SessionContext
 from ._flow import Connection, Flow, Patch, source_of
@@ -376,8 +376,7 @@ class Session:
                 # after the callbacks: the page then sends its next change when there is time for it
                 self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
                 invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
-            except BaseException as error:  # an interrupt of the user
-                restore_curdoc(error)
+            except BaseException:  # an interrupt of the user
                 self.flow.hold_back(self.flow.leave_gap)  # whether it came before or after a value was set nobody knows
                 raise
             finally:
@@ -416,10 +415,7 @@ class Session:
                 except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
                     self.report_error(error)
                 except BaseException as error:  # noqa: BLE001  # an interrupt is meant for the callback that runs
-                    if interrupt is None:
-                        interrupt = error
-                    else:
-                        restore_curdoc(error)
+                    interrupt = interrupt or error
         document.models.flush_synced(lambda model: model not in decoded.created)
         if interrupt is not None:
             raise interrupt
@@ -454,7 +450,6 @@ class Session:
         show : bool, default True
             False for what the page has shown by itself.
         """
-        restore_curdoc(error)
         self.last_error = error
         # the log of a kernel without handlers is its stderr: JupyterLab would show there once more what is shown here
         is_seen = show and self.output.error(error_line(error), format_traceback(error))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import bokeh.io
 from bokeh.application.handlers import CodeHandler
 from bokeh.core.has_props import HasProps, _default_resolver
-from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.util.compiler import _bundle_cache
 
 if TYPE_CHECKING:
@@ -61,19 +60,14 @@ def forget_modules(package: str) -> None:
 
 
 @contextlib.contextmanager
-def code_of_application(document: Document) -> Iterator[None]:
+def code_of_application() -> Iterator[None]:
     """Run the code of an application; what Bokeh's handlers have changed is as before, whatever the code raises.
 
-    An interrupt or ``sys.exit`` would leave ``bokeh.io.show`` and its siblings without effect, and ``curdoc()`` the
-    document. Bokeh also logs what a handler records: here it is raised, once.
+    An interrupt or ``sys.exit`` would leave ``bokeh.io.show`` and its siblings without effect. Bokeh also logs what a
+    handler records: here it is raised, once.
 
     Upstream: the context managers of Bokeh do not expect exceptions. The test is
     ``test_an_interrupted_script_leaves_nothing_behind``.
-
-    Parameters
-    ----------
-    document : bokeh.document.Document
-        The new document, which nobody else knows.
     """
     functions = {name: getattr(bokeh.io, name) for name in CodeHandler._io_functions}  # noqa: SLF001
     logger = logging.getLogger("bokeh.application.application")
@@ -88,8 +82,6 @@ def code_of_application(document: Document) -> Iterator[None]:
     except BaseException:
         for name, function in functions.items():
             setattr(bokeh.io, name, function)
-        for entry in [entry for entry in _PATCHED_CURDOCS if entry() is document]:
-            _PATCHED_CURDOCS.remove(entry)
         raise
     finally:
         logger.removeFilter(is_news)
