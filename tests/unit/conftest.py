@@ -15,6 +15,7 @@ from traitlets.config import Config
 import bokeh_widget
 from bokeh_widget import _weak
 from bokeh_widget._cells import cells
+from bokeh_widget._hosting import shut_down
 from tests.unit.wires import Page, Wire
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     sys.excepthook = excepthook
     cells._pins.clear()
     cells._running.clear()
+
+
+@pytest.fixture
+def applications_end() -> Iterator[None]:
+    """Close what a test has opened, and end its applications as the end of a kernel does."""
+    yield
+    bokeh_widget.close_all()
+    shut_down()
 
 
 @pytest.fixture(autouse=True)

@@ -35,22 +35,15 @@ from bokeh_widget.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
 
     from tests.unit.wires import Page
 
-pytestmark = pytest.mark.usefixtures("wire")
+pytestmark = pytest.mark.usefixtures("wire", "applications_end")
 
 APPS: Final = Path(__file__).parents[1] / "apps"
-
-
-@pytest.fixture(autouse=True)
-def _end() -> Iterator[None]:
-    yield
-    bokeh_widget.close_all()
-    shut_down()
 
 
 def make_document(doc: Document) -> None:

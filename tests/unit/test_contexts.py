@@ -31,14 +31,7 @@ if TYPE_CHECKING:
 
     from bokeh.server.callbacks import PeriodicCallback
 
-pytestmark = pytest.mark.usefixtures("wire")
-
-
-@pytest.fixture(autouse=True)
-def _end() -> Iterator[None]:
-    yield
-    bokeh_widget.close_all()
-    shut_down()
+pytestmark = pytest.mark.usefixtures("wire", "applications_end")
 
 
 def make_document(doc: Document) -> None:

@@ -32,17 +32,10 @@ from bokeh_widget._session import all_sessions
 from bokeh_widget.errors import ApplicationError, SessionRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("wire")
-
-
-@pytest.fixture(autouse=True)
-def _end() -> Iterator[None]:
-    yield
-    bokeh_widget.close_all()
-    shut_down()
+pytestmark = pytest.mark.usefixtures("wire", "applications_end")
 
 
 class Recorder(Handler):

@@ -15,7 +15,6 @@ from ipywidgets.widgets import widget as registry
 import bokeh_widget
 from bokeh_widget import Applications, BokehWidget, serve
 from bokeh_widget._cells import cells
-from bokeh_widget._hosting import shut_down
 from bokeh_widget._session import all_sessions
 from bokeh_widget._weak import close_dead
 from bokeh_widget.errors import (
@@ -29,23 +28,16 @@ from tests.unit.test_hooks import Recorder
 from tests.unit.wires import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from bokeh.document import Document
     from IPython.core.interactiveshell import InteractiveShell
 
     from tests.unit.wires import Wire
 
-pytestmark = pytest.mark.usefixtures("wire")
+pytestmark = pytest.mark.usefixtures("wire", "applications_end")
 
 APPS: Final = Path(__file__).parents[1] / "apps"
-
-
-@pytest.fixture(autouse=True)
-def _end() -> Iterator[None]:
-    yield
-    bokeh_widget.close_all()
-    shut_down()
 
 
 def one(doc: Document) -> None:
