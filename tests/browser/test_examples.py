@@ -489,6 +489,7 @@ def test_two_way_callbacks(lab: NotebookPage) -> None:
     wait_in_kernel(lab, "plot.title.text != days[0]", True)
     wait_in_page(lab, _of_model(lab, "plot", "title.text"), lab.eval_in_kernel("plot.title.text"))
     expect(output.locator(".bk-Div").last).to_have_text("Nothing selected")
+    wait_in_kernel(lab, "plot.x_range.end - plot.x_range.start < 2 * 24 * 3600 * 1000", True)  # one day fills the plot
     expect(output.locator(".bk-Div").first).to_have_text(lab.eval_in_kernel("share.text"))
     example.run("state")
     expect(example.output("state")).to_contain_text(f"'target': (70, {top})")
