@@ -50,6 +50,11 @@ class Patch:
     bundles: list[_bundles.Bundle] = field(default_factory=list)
     origin: str | None = None
     seq: int | None = None
+    json_bytes: int = field(init=False)
+    """About how long the JSON text of the events is: counted once, for whoever sends it and whoever waits for it."""
+
+    def __post_init__(self) -> None:
+        self.json_bytes = json_bytes(self.events)
 
 
 class Connection(Protocol):
@@ -378,7 +383,7 @@ def weight_of(patch: Patch) -> float:
     takes 200 ms: a page says one for several of them. A large one keeps a page busy for so long that a second one
     would only be late.
     """
-    size = total_bytes(list(patch.buffers.values())) + json_bytes(patch.events)
+    size = total_bytes(list(patch.buffers.values())) + patch.json_bytes
     return next(weight for limit_bytes, weight in _WEIGHTS if size <= limit_bytes)
 
 

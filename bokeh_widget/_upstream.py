@@ -52,8 +52,8 @@ def lock_column_data(guard_of: GuardOf) -> None:
     guard_of : callable
         Gives the session of a document, or None.
     """
-    for name, instead in (("_stream", stream_in_place), ("_patch", part_columns)):
-        make = _locked(lambda _data, document, *_args: guard_of(document), instead)
+    for name, first in (("_stream", stream_in_place), ("_patch", part_columns)):
+        make = _locked(lambda _data, document, *_args: guard_of(document), first)
         _replace(PropertyValueColumnData, name, make)
 
 
@@ -91,9 +91,9 @@ def _replace(owner: type, name: str, make: Callable[[Method], Method]) -> None:
 
 
 def _locked(
-    guard_of: Callable[..., Guard | None], instead: Callable[..., bool] | None = None
+    guard_of: Callable[..., Guard | None], first: Callable[..., bool] | None = None
 ) -> Callable[[Method], Method]:
-    """Make a method hold the lock, and do ``instead`` if that says that it has done everything."""
+    """Make a method hold the lock, and call ``first``; it is not called itself if that has done all of it."""
 
     def make(method: Method) -> Method:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -101,7 +101,7 @@ def _locked(
             if guard is None:
                 return method(*args, **kwargs)
             with guard.lock:
-                done = instead is not None and instead(*args, **kwargs)
+                done = first is not None and first(*args, **kwargs)
                 return None if done else method(*args, **kwargs)
 
         return call

@@ -20,7 +20,7 @@ from ._protocol import (
     SyncMessage,
     Transfer,
 )
-from ._transfer import json_bytes, pieces, total_bytes
+from ._transfer import pieces, total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,8 +66,7 @@ class Wire:
         is_acknowledgement = patch.origin is not None and not patch.events
         buffers = dict(patch.buffers)
         packed = None
-        size = json_bytes(patch.events)
-        if size > self.frame_limit_bytes // 2:
+        if patch.json_bytes > self.frame_limit_bytes // 2:
             packed = _name_beside(buffers)
             buffers[packed] = serialize_json(patch.events).encode()
         content = PatchMessage(
@@ -82,7 +81,7 @@ class Wire:
             transfer=None,
             requires=requires,
         )
-        self.bytes_sent += 0 if packed else size
+        self.bytes_sent += 0 if packed else patch.json_bytes
         self._message(content, list(buffers.values()), client=None)
 
     def document(self, state: DocumentState, client: str | None, seq: int | None) -> None:
