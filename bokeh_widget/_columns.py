@@ -76,8 +76,22 @@ def stream_in_place(  # noqa: PLR0917  # Bokeh's own order
         made[name] = (weakref.ref(column), start)
         dict.__setitem__(columns, name, column)  # of dict, since Bokeh's own sends the whole data
     hint = ColumnsStreamedEvent(document, source, "data", dict(new_data), rollover, setter)
-    data._notify_owners(old, hint=hint)  # noqa: SLF001  # what Bokeh's own method does
+    _tell_owners(data, old, hint)
     return True
+
+
+def _tell_owners(data: PropertyValueColumnData, old: dict[str, Any], hint: ColumnsStreamedEvent) -> None:
+    """Tell of the rows without looking at all others again: Bokeh validates and compares the whole columns.
+
+    That finds nothing here, since a hinted change is told of even if nothing differs, and rows of plain numbers are
+    valid where the column is. Where a condition of the property does not hold, as that of equal lengths, Bokeh says so.
+    """
+    for owner, descriptor in data._owners:  # noqa: SLF001  # as Bokeh's own method does
+        is_held = descriptor.__get__(owner, type(owner)) is data
+        if is_held and all(holds(owner, data) for holds, _ in descriptor.property.assertions):
+            descriptor._trigger(owner, old, data, hint=hint)  # noqa: SLF001
+        else:
+            descriptor._notify_mutated(owner, old, hint=hint)  # noqa: SLF001
 
 
 def part_columns(

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bokeh.core.property.bases import Property
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource
+from bokeh.util.warnings import BokehUserWarning
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,6 +83,36 @@ def test_bokeh_itself_copies_the_column() -> None:
     before = source.data["x"]
     source.stream({"x": np.ones(1)})
     assert not np.shares_memory(before, source.data["x"])
+
+
+@pytest.mark.parametrize("with_session", [True, False])
+def test_the_whole_column_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch, *, with_session: bool) -> None:
+    source, session = _source({"x": np.zeros(100)}, with_session=with_session)
+    source.stream({"x": np.ones(1)}, 100)
+    looked = []
+    for name in ("matches", "prepare_value"):
+        method = getattr(Property, name)
+        monkeypatch.setattr(
+            Property, name, lambda *args, method=method, **kwargs: looked.append(args) or method(*args, **kwargs)
+        )
+    source.stream({"x": np.ones(1)}, 100)
+    # without a session, Bokeh itself does: when it does not, neither need we go another way
+    assert bool(looked) is not with_session
+    if session is not None:
+        session.close()
+
+
+def test_columns_of_different_lengths_are_warned_of_as_by_bokeh() -> None:
+    warned = []
+    for with_session in (True, False):
+        with pytest.warns(BokehUserWarning, match="of different lengths|same length"):
+            source, session = _source({"x": np.zeros(3), "y": np.zeros(2)}, with_session=with_session)
+        with pytest.warns(BokehUserWarning) as found:
+            source.stream({"x": np.ones(1), "y": np.ones(1)})
+        warned.append([str(warning.message) for warning in found])
+        if session is not None:
+            session.close()
+    assert warned[0] == warned[1]
 
 
 def test_the_streamed_array_stays_the_users() -> None:
