@@ -154,13 +154,13 @@ class ApplicationContext:
                 forget_modules(package.__name__)
 
     def retire(self) -> None:
-        """Unload the application now, or when its last session is closed."""
+        """Unload the application now, or when its last session is closed and the hooks of that have ended."""
         self._is_retired = True
         self.session_ended()
 
     def session_ended(self) -> None:
         """Take note that a session is closed."""
-        if self._is_retired and not self.server_context.sessions:
+        if self._is_retired and not self.server_context.is_in_use:
             self.unload()
 
     # --- for each session ------------------------------------------------------------------------
