@@ -232,6 +232,20 @@ def test_twenty_sessions_leave_nothing(kernel: Kernel) -> None:
     kernel.wait_value(count, before)
 
 
+def test_close_all_closes_the_tabs_of_applications_too(kernel: Kernel) -> None:
+    alive = "len(__import__('ipywidgets').widgets.widget._instances)"
+    kernel.ok(MAKE + "from bokeh_widget import serve\nBokehWidget(Div())\nNone")
+    before = kernel.value(alive)
+    kernel.ok("apps = serve({'/': make, '/stats': make})\napps", "a")
+    assert kernel.value(alive) > before
+    kernel.ok("bokeh_widget.close_all()\ngc.collect()", "b")
+    assert kernel.value(alive) == before
+    assert kernel.value("bokeh_widget.widget.open_widgets()") == []
+    kernel.ok("apps", "a")  # they are open all the same
+    assert kernel.value(TEXTS) == ["session 2"]
+    kernel.ok("apps.close()")
+
+
 def test_a_tab_that_is_selected_in_the_page_opens_its_session(kernel: Kernel) -> None:
     kernel.ok(MAKE)
     run = kernel.ok("from bokeh_widget import serve\napps = serve({'/': make, '/stats': make})\napps", "a")
