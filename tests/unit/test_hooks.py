@@ -710,6 +710,24 @@ def test_changed_files_unload_the_application_that_they_were(
     assert capsys.readouterr().out == "unloaded new\n"
 
 
+def test_changed_files_in_folders_of_an_application_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "__init__.py").touch()
+    (tmp_path / "pages" / "one.py").write_text("text = 'old'")
+    (tmp_path / "static").mkdir()
+    (tmp_path / "main.py").write_text(
+        "from bokeh.io import curdoc\nfrom bokeh.models import Div\nfrom .pages.one import text\n"
+        "curdoc().add_root(Div(text=text))"
+    )
+    old = BokehWidget(tmp_path)
+    (tmp_path / "static" / "tool.py").write_text("# no code of the application")
+    same = BokehWidget(tmp_path)
+    assert same.session.context.application is old.session.context.application
+    (tmp_path / "pages" / "one.py").write_text("text = 'newer'")
+    assert [widget.document.roots[0].text for widget in (old, BokehWidget(tmp_path))] == ["old", "newer"]  # type: ignore[attr-defined]
+
+
 def test_a_session_without_hooks_is_left_alone_at_the_end() -> None:
     widget = BokehWidget(Div())
     shut_down()
