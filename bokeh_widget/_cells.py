@@ -117,13 +117,21 @@ class _Cells:
 
     def release(self, cell_id: str) -> None:
         """Let everything go that the previous run of a cell showed, and close what it opened."""
+        self._close_opened(cell_id)
+        for widget in list(self._pins.pop(cell_id, {}).values()):
+            _kernel.forget_displayed(widget)
+
+    def close_opened(self) -> None:
+        """Close what all cells opened."""
+        for cell_id in list(self._opened):
+            self._close_opened(cell_id)
+
+    def _close_opened(self, cell_id: str) -> None:
         for widget in list(self._opened.pop(cell_id, ())):
             try:
                 widget.close()
             except Exception:
-                log.exception("could not close %r of the cell that runs again", widget)
-        for widget in list(self._pins.pop(cell_id, {}).values()):
-            _kernel.forget_displayed(widget)
+                log.exception("could not close %r, which a cell opened", widget)
 
 
 cells = _Cells()

@@ -65,7 +65,13 @@ class ServerContext(bokeh_application.ServerContext):
         self.application_context: Final = application_context
         self.loop: Final = loop
         self._sessions: Final[weakref.WeakValueDictionary[str, Session]] = weakref.WeakValueDictionary()
+        self._ending: Final[set[str]] = set()
         self._callbacks: ServerCallbacks | None = None
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a session is open, or a hook of one that was closed still runs."""
+        return bool(self._ending or self.sessions)
 
     @property
     def sessions(self) -> list[SessionContext]:  # type: ignore[override]  # Bokeh names a class of its server
@@ -81,9 +87,14 @@ class ServerContext(bokeh_application.ServerContext):
         """Take in a ``session`` that is open now."""
         self._sessions[session.id] = session
 
+    def begin_end(self, session_id: str) -> None:
+        """Take note that the hooks of the end of session ``session_id`` are called; :meth:`leave` follows."""
+        self._ending.add(session_id)
+
     def leave(self, session_id: str) -> None:
-        """Forget a session that is closed, by its ``session_id``."""
+        """Forget a session that is closed, by its ``session_id``; its hooks have ended."""
         self._sessions.pop(session_id, None)
+        self._ending.discard(session_id)
         if self.application_context is not None:
             self.application_context.session_ended()
 
@@ -367,6 +378,7 @@ class SessionContext(bokeh_application.SessionContext):
         if self._has_ended or document is None:
             return
         self._has_ended = self._is_destroyed = True
+        self._own_server_context.begin_end(self.id)
         callbacks, document.callbacks.session_destroyed_callbacks = document.session_destroyed_callbacks, set()
         hooks = [*callbacks, *(handler.on_session_destroyed for handler in self._own_server_context.handlers)]
         pending: list[Awaitable[Any]] = []

@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import contextvars
 import inspect
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -148,20 +149,51 @@ def finish_soon(loop: IOLoop | None, work: Coroutine[Any, Any, None]) -> None:
         finish(work)
         return
     _unfinished[work] = event_loop
+    print_there = _note_where_prints_go()
 
     def start() -> None:
+        print_there()
         task = asyncio.ensure_future(work)
         task.add_done_callback(lambda _task: _unfinished.pop(work, None))
 
-    loop.add_callback(start)
+    loop.add_callback(contextvars.copy_context().run, start)
+
+
+def _note_where_prints_go() -> Callable[[], None]:
+    """Give what lets prints of another context go to the cell to which they go here.
+
+    The streams of a kernel know that by a context variable, and otherwise, as in a thread of the user, take the newest
+    cell: until a coroutine comes to its end that may be another one.
+    """
+    noted: list[tuple[Callable[[Any], object], Any]] = []
+    for stream in (sys.stdout, sys.stderr):
+        set_parent, header = getattr(stream, "set_thread_parent", None), getattr(stream, "parent_header", None)
+        if callable(set_parent) and header:
+            noted.append((set_parent, header))
+
+    def print_there() -> None:
+        for set_parent, header in noted:
+            set_parent(header)
+
+    return print_there
 
 
 def finish_running() -> None:
-    """Wait for what was begun on a loop that has ended; for at most five seconds."""
+    """Wait for what was begun on a loop that has ended, or runs in another thread; for at most five seconds."""
     deadline_s = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline_s:
-        loops = [loop for loop in _unfinished.values() if not loop.is_running() and not loop.is_closed()]
+        loops = [loop for loop in _unfinished.values() if not loop.is_closed() and not _runs_here(loop)]
         if not loops:
             return
+        if any(loop.is_running() for loop in loops):
+            time.sleep(_TURN_S)
+            continue
         loops[0].call_later(_TURN_S, loops[0].stop)
         loops[0].run_forever()  # it may have been told to stop before
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

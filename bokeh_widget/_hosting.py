@@ -41,7 +41,7 @@ from .errors import EmptyDocumentError, InputTypeError, InputValueError, Session
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
     from pathlib import Path
 
     from bokeh.models.ui import UIElement
@@ -154,13 +154,13 @@ class ApplicationContext:
                 forget_modules(package.__name__)
 
     def retire(self) -> None:
-        """Unload the application now, or when its last session is closed."""
+        """Unload the application now, or when its last session is closed and the hooks of that have ended."""
         self._is_retired = True
         self.session_ended()
 
     def session_ended(self) -> None:
         """Take note that a session is closed."""
-        if self._is_retired and not self.server_context.sessions:
+        if self._is_retired and not self.server_context.is_in_use:
             self.unload()
 
     # --- for each session ------------------------------------------------------------------------
@@ -335,10 +335,17 @@ def _of_path(path: Path, argv: list[str]) -> Application:
 
 
 def _signature(path: Path) -> object:
-    files = [path]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in (".py", ".ipynb", ".yaml"))
-    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    files = sorted(_code_in(path)) if path.is_dir() else [path]
+    return [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+
+
+def _code_in(folder: Path) -> Iterator[Path]:
+    """Give the files of a directory, and of the packages in it, of which a session is made."""
+    for entry in folder.iterdir():
+        if entry.suffix in (".py", ".ipynb", ".yaml"):
+            yield entry
+        elif (entry / "__init__.py").exists():
+            yield from _code_in(entry)
 
 
 def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = None) -> Content:

@@ -645,7 +645,8 @@ def open_widgets() -> list[BokehWidget]:
 
 
 def close_all() -> None:
-    """Close every widget of this package."""
+    """Close every widget of this package, and the tabs that :func:`serve` made."""
+    cells.close_opened()
     for widget in list(_widgets):
         try:
             widget.close()

@@ -116,7 +116,8 @@ def test_layout_takes_css_sizes(lab: NotebookPage) -> None:
     lab.open(
         [
             SETUP.replace("w = BokehWidget(plot)", "plot = make(sizing_mode='stretch_both')")
-            + "w = BokehWidget(plot, layout={'width': '500px', 'height': '260px'})\nw"
+            + "w = BokehWidget(plot, layout={'width': '500px', 'height': '260px'})\nw",
+            "v = BokehWidget(make(sizing_mode='stretch_both'), layout={'height': '260px'})\nipywidgets.VBox([v])",
         ]
     )
     lab.run(0)
@@ -130,6 +131,9 @@ def test_layout_takes_css_sizes(lab: NotebookPage) -> None:
         f" && {REPLICAS}[0].views[0].el.getBoundingClientRect().height",
         150,
     )
+    lab.run(1)  # in a column, which has no height of its own
+    _painted(lab, 1, 1)
+    assert _size(lab.output(1).locator(".bk-Figure"))[1] == 260
 
 
 def test_layout_made_later(lab: NotebookPage) -> None:

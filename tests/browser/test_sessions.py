@@ -141,9 +141,6 @@ def test_fifty_runs_leave_what_one_does(lab: NotebookPage) -> None:
     lab.run(1)
     _is_shown(lab, 1)
     in_kernel = lab.eval_in_kernel("counts()")
-    # the JavaScript engine keeps the very first plot of a page as long as there is another one: the shape of its
-    # objects holds functions of it
-    lab.run(1)
     wait_in_page(lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
     in_page = _settled_counts(lab)
     for _ in range(50):
@@ -151,12 +148,64 @@ def test_fifty_runs_leave_what_one_does(lab: NotebookPage) -> None:
     wait_in_page(lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
     wait_in_kernel(lab, "counts()", in_kernel)
     assert _settled_counts(lab) == in_page
-    assert lab.eval_in_kernel("closed") == 51
+    assert lab.eval_in_kernel("closed") == 50
     print(f"sessions, documents, models, widgets: {in_kernel}; in the page: {in_page}")
     lab.exec_in_kernel("s1.close()")
     wait_in_page(lab, f"{REPLICAS}.length", 0)
     left = _settled_counts(lab)
     assert (left.documents, left.views) == (0, 0)
+
+
+WIDGETS: Final = """
+def make():
+    plot = figure(height=150, width=400)
+    plot.line([1, 2], [3, 4])
+    plot.document or Document().add_root(plot)
+    plot.document.add_periodic_callback(tick, 20)
+    return BokehWidget(plot)
+
+def tick():
+    global calls
+    calls += 1
+
+def state():
+    gc.collect()
+    bokeh_widget._weak.close_dead()
+    return [held.state.value, len(bokeh_widget.widget.open_widgets())]
+"""
+
+
+def test_widgets_that_a_variable_holds_and_those_that_none_does(notebook: NotebookPage, page_errors: PageLog) -> None:
+    page_errors.allow("restart|Canceled|kernel", "the kernel is restarted")
+    notebook.open([SETUP + WIDGETS, "held = make(); held", "make()"])
+    for index in range(3):
+        notebook.run(index)
+    for _ in range(2):  # what no variable holds is freed when its cell runs again
+        notebook.run(2)
+        _is_shown(notebook, 2)
+        wait_in_kernel(notebook, "state()", ["shown", 2])
+    wait_in_page(notebook, f"{REPLICAS}.length", 2)
+    # what a variable holds is hidden, and rests, when its output is cleared and when its cell is deleted
+    notebook.clear_output(1)
+    wait_in_kernel(notebook, "state()", ["hidden", 2])
+    wait_in_page(notebook, f"{REPLICAS}.length", 1)
+    notebook.insert_cell(3, "held")
+    notebook.run(3)
+    _is_shown(notebook, 3)
+    wait_in_kernel(notebook, "state()", ["shown", 2])
+    notebook.delete_cell(3)
+    wait_in_kernel(notebook, "state()", ["hidden", 2])
+    # without any output there is what the variable holds, at rest
+    notebook.clear_all_outputs()
+    wait_in_kernel(notebook, "state()", ["hidden", 1])
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
+    assert _rate(notebook, 0.2) == 0
+    # the end of the kernel is said in the place of what was shown
+    notebook.run(2)
+    _is_shown(notebook, 2)
+    notebook.restart_kernel()
+    expect(notebook.output(2)).to_contain_text("Disconnected")
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
 
 
 def test_the_buttons_and_sliders_of_the_plot(notebook: NotebookPage) -> None:

@@ -396,6 +396,19 @@ def test_nothing_is_left_of_a_view_of_a_living_document(shared: Page, roots: Roo
     assert settle(shared) == NOTHING
 
 
+@pytest.mark.parametrize("roots", KINDS, ids=lambda roots: roots.__name__)
+def test_nothing_is_left_of_a_document_that_another_of_its_kind_replaces(shared: Page, roots: Roots) -> None:
+    """What lives is the newest: the engine's shapes hold no function of an older one."""
+    text = document_json(roots())
+    first = shared.evaluate("text => upstream.open(text)", text)
+    before = steady(shared)
+    second = shared.evaluate("text => upstream.open(text)", text)
+    shared.evaluate("handle => upstream.close(handle)", first)
+    assert settle(shared, before) == before
+    shared.evaluate("handle => upstream.close(handle)", second)
+    assert settle(shared) == NOTHING
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Each work-around is still needed
 
@@ -571,6 +584,19 @@ SCENARIOS: Final = (
             return left.length;
         }""",
         "value",
+    ),
+    Scenario(
+        "shapes",
+        plain,
+        """async text => {
+            const { handle } = globalThis;
+            globalThis.handle = await upstream.open(text);
+            if (handle !== undefined) {
+                await upstream.close(handle);
+            }
+        }""",
+        "growth",
+        CORE,
     ),
     Scenario("signals", plain, COME_AND_GO, "growth", CORE),
     Scenario(

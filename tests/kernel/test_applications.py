@@ -133,6 +133,43 @@ def test_a_hook_that_has_begun_at_the_end_is_finished(own_kernel: Kernel, tmp_pa
     assert (folder / "trace.txt").read_text().splitlines() == ["loaded", "created", "destroyed True", "unloaded 0"]
 
 
+CLOSINGS: Final = {
+    "a cell": "w.close()",
+    "a thread": "t = threading.Thread(target=w.close)\nt.start()\nt.join()",
+    "collection": "w = None\ngc.collect()",
+}
+
+
+@pytest.mark.parametrize("closing", CLOSINGS)
+def test_what_a_coroutine_prints_at_the_end_of_a_session_goes_to_the_cell_that_ended_it(
+    kernel: Kernel, closing: str
+) -> None:
+    kernel.ok("""
+import asyncio
+from bokeh.application import Application
+from bokeh.application.handlers import Handler
+
+class Slow(Handler):
+    def modify_document(self, doc):
+        doc.add_root(Div())
+    async def on_session_destroyed(self, context):
+        print("begin")
+        await go_on.wait()
+        print("end")
+
+go_on = asyncio.Event()
+w = BokehWidget(Application(Slow()))
+""")
+    since = len(kernel.published)
+    run = kernel.ok(CLOSINGS[closing], "b")
+    kernel.wait_for(lambda message: message.content.get("text") == "begin\n", since=since)
+    kernel.ok("1", "c")
+    kernel.ok("go_on.set()", "d")
+    last = kernel.wait_for(lambda message: message.content.get("text") == "end\n", since=since)
+    [cell] = {message.parent for message in run.messages}
+    assert last.parent == cell
+
+
 def test_each_display_opens_a_session_that_goes_with_its_cell(kernel: Kernel) -> None:
     kernel.ok(MAKE)
     kernel.ok("w = BokehWidget(make)\nw", "a")
@@ -193,6 +230,20 @@ def test_twenty_sessions_leave_nothing(kernel: Kernel) -> None:
             kernel.ok("w.close()")
     kernel.ok("w = None", "a")
     kernel.wait_value(count, before)
+
+
+def test_close_all_closes_the_tabs_of_applications_too(kernel: Kernel) -> None:
+    alive = "len(__import__('ipywidgets').widgets.widget._instances)"
+    kernel.ok(MAKE + "from bokeh_widget import serve\nBokehWidget(Div())\nNone")
+    before = kernel.value(alive)
+    kernel.ok("apps = serve({'/': make, '/stats': make})\napps", "a")
+    assert kernel.value(alive) > before
+    kernel.ok("bokeh_widget.close_all()\ngc.collect()", "b")
+    assert kernel.value(alive) == before
+    assert kernel.value("bokeh_widget.widget.open_widgets()") == []
+    kernel.ok("apps", "a")  # they are open all the same
+    assert kernel.value(TEXTS) == ["session 2"]
+    kernel.ok("apps.close()")
 
 
 def test_a_tab_that_is_selected_in_the_page_opens_its_session(kernel: Kernel) -> None:

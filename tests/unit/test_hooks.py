@@ -626,6 +626,52 @@ def test_the_end_of_the_kernel_ends_sessions_first() -> None:
     assert widget.comm is sent  # the page is not told: it sees that the kernel is gone
 
 
+def test_an_application_is_unloaded_after_the_hooks_that_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        go_on = asyncio.Event()
+        seen: list[Any] = []
+
+        async def destroyed(context: Any) -> None:
+            await go_on.wait()
+            seen.append(context.server_context.application_context is not None)
+
+        recorder = AsyncRecorder(destroyed=destroyed)
+        application = Application(recorder)
+        widget = BokehWidget(application)
+        widget.close()
+        context_of(application).retire()
+        await asyncio.sleep(0)
+        assert "unloaded" not in recorder.calls
+        go_on.set()
+        await _until(lambda: "unloaded" in recorder.calls)
+        assert seen == [True]
+        assert recorder.calls[-2:] == ["destroyed", "unloaded"]
+
+    _in_kernel(monkeypatch, body)
+
+
+def test_the_end_waits_for_hooks_on_a_loop_of_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def kernel_loop() -> IOLoop:
+        return IOLoop.current()
+
+    try:
+        found = asyncio.run_coroutine_threadsafe(kernel_loop(), loop).result(30)
+        monkeypatch.setattr(_kernel, "io_loop", lambda: found)
+        recorder = AsyncRecorder(destroyed=lambda _context: asyncio.sleep(0.05))
+        BokehWidget(Application(recorder)).close()
+        shut_down()
+        assert recorder.calls[-2:] == ["destroyed", "unloaded"]
+        assert all_sessions() == []
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+
+
 def test_an_application_that_is_gone_is_unloaded() -> None:
     recorder = Recorder()
     widget = BokehWidget(Application(recorder))
@@ -662,6 +708,24 @@ def test_changed_files_unload_the_application_that_they_were(
     assert capsys.readouterr().out == "unloaded old\n"
     shut_down()
     assert capsys.readouterr().out == "unloaded new\n"
+
+
+def test_changed_files_in_folders_of_an_application_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "__init__.py").touch()
+    (tmp_path / "pages" / "one.py").write_text("text = 'old'")
+    (tmp_path / "static").mkdir()
+    (tmp_path / "main.py").write_text(
+        "from bokeh.io import curdoc\nfrom bokeh.models import Div\nfrom .pages.one import text\n"
+        "curdoc().add_root(Div(text=text))"
+    )
+    old = BokehWidget(tmp_path)
+    (tmp_path / "static" / "tool.py").write_text("# no code of the application")
+    same = BokehWidget(tmp_path)
+    assert same.session.context.application is old.session.context.application
+    (tmp_path / "pages" / "one.py").write_text("text = 'newer'")
+    assert [widget.document.roots[0].text for widget in (old, BokehWidget(tmp_path))] == ["old", "newer"]  # type: ignore[attr-defined]
 
 
 def test_a_session_without_hooks_is_left_alone_at_the_end() -> None:

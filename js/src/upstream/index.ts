@@ -26,6 +26,7 @@ import {
   visual_viewport,
 } from "./listeners";
 import { entry, optional_module, property, view_classes } from "./reflection";
+import { shapes } from "./shapes";
 import { derived_glyphs, dirty_signals, event_callbacks, examiner, range_bounds, signals } from "./signals";
 import {
   type BokehRoot,
@@ -228,6 +229,7 @@ const WORK_AROUNDS: readonly (readonly [Cause, (state: State) => void])[] = [
   ["stale_models", stale_models],
   ["received_models", received_models],
   ["web_sources", web_sources],
+  ["shapes", shapes],
 ];
 
 /** What is done for each view that is removed. */

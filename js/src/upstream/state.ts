@@ -41,6 +41,7 @@ export type Cause =
   | "recompute_timer"
   | "replaced_views"
   | "resize_observer"
+  | "shapes"
   | "signals"
   | "stale_models"
   | "timers"
