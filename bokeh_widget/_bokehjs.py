@@ -45,6 +45,10 @@ class BokehJSModel(Widget):
     def __init__(self, **kwargs: Any) -> None:  # traits by name
         super().__init__(core=_bundles.component(_bundles.CORE).compressed(), warning=_warning(), **kwargs)
 
+    def _get_embed_state(self, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002
+        # whole: what is the default here is none in a page
+        return super()._get_embed_state(drop_defaults=False)  # type: ignore[no-any-return]
+
     def provide(self, bundles: Iterable[_bundles.Bundle]) -> list[str]:
         """Make sure that pages have some bundles.
 

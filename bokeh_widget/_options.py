@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from bokeh.themes import Theme
 from ipywidgets import Layout
 
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
 from .errors import InputTypeError, InputValueError
+
+Fallback = Literal["png"]
+"""What a saved notebook shows of a plot where there is no kernel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class Options:
     layout: Layout | dict[str, str] | None = None
     pause_when_hidden: bool = True
     frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES
+    fallback: Fallback | None = "png"
 
     @property
     def given(self) -> dict[str, Any]:
@@ -43,6 +47,7 @@ class Options:
             raise InputTypeError(f"pause_when_hidden must be True or False, but got {self.pause_when_hidden!r:.80}")
         _check_theme(self.theme)
         _check_limit(self.frame_limit_bytes)
+        _check_fallback(self.fallback)
 
 
 def _check_theme(theme: object) -> None:
@@ -63,3 +68,12 @@ def _check_limit(limit_bytes: object) -> None:
         raise InputTypeError(f"frame_limit_bytes must be a whole number of bytes, but got {limit_bytes!r:.80}")
     if limit_bytes < MIN_FRAME_LIMIT_BYTES:
         raise InputValueError(f"frame_limit_bytes must be at least {MIN_FRAME_LIMIT_BYTES}, but got {limit_bytes}")
+
+
+def _check_fallback(fallback: object) -> None:
+    if fallback is None:
+        return
+    if not isinstance(fallback, str):
+        raise InputTypeError(f'fallback must be "png" or None, but got {fallback!r:.80}')
+    if fallback != "png":
+        raise InputValueError(f'fallback must be "png" or None, but got {fallback!r:.80}')

@@ -63,6 +63,8 @@ class Pages:
         self._followed_from: int | None = None
         self._last_revision = 0
         self._was_broadcast = False
+        # what the synced state said last: the session and its revision, None if there was no document in it
+        self._state_is_of: tuple[str, int] | None = None
 
     def peer(self, client: Client) -> Peer:
         """Give the name of a client beyond this widget."""
@@ -75,7 +77,15 @@ class Pages:
         state = self._encode(session)
         self.is_due = not self.wire.fits(state)
         self._followed_from = self._last_revision = state["revision"]
-        return None if self.is_due else state
+        return None if self.is_due else self._as_state(state)
+
+    def has_stale_state(self, session: Session) -> bool:
+        """Tell whether the document has changed since the state was sent with it."""
+        return self._state_is_of != (session.id, session.revision)
+
+    def _as_state(self, state: DocumentState) -> DocumentState:
+        self._state_is_of = (state["session"], state["revision"])
+        return state
 
     def current_state(self, session: Session, *, is_embedded: bool) -> DocumentState | None:
         """Encode the document for a page that reloads or is saved.
@@ -99,7 +109,7 @@ class Pages:
             session.report_error(error)
             return None
         if is_embedded or self.wire.fits(state):
-            return state
+            return self._as_state(state)
         self._was_broadcast = False  # a page begins that has not got it
         return None
 

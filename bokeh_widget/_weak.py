@@ -173,6 +173,10 @@ class CollectableDOMWidget(DOMWidget):
             state["layout"] = None
         return state
 
+    def _get_embed_state(self, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002
+        # whole: a page may have other defaults, such as those of another version
+        return super()._get_embed_state(drop_defaults=False)  # type: ignore[no-any-return]
+
     @traitlets.observe("comm")
     def _comm_changed(self, change: Any) -> None:
         comm = change["new"]

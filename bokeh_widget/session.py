@@ -51,6 +51,8 @@ class BokehSession:
         Whether periodic callbacks rest while no page shows the document.
     frame_limit_bytes : int, default 8 000 000
         Largest binary part of one message, in bytes.
+    fallback : {"png", None}, default "png"
+        What a saved notebook has beside the widget.
 
     Attributes
     ----------
@@ -100,11 +102,16 @@ class BokehSession:
         layout: Layout | dict[str, str] | None = None,
         pause_when_hidden: bool = True,
         frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES,
+        fallback: Fallback | None = "png",
     ) -> None:
         if name is not None:
             self.name = name
         self._core.options.update(
-            theme=theme, layout=layout, pause_when_hidden=pause_when_hidden, frame_limit_bytes=frame_limit_bytes
+            theme=theme,
+            layout=layout,
+            pause_when_hidden=pause_when_hidden,
+            frame_limit_bytes=frame_limit_bytes,
+            fallback=fallback,
         )
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._content import Content
     from ._flow import Patch
     from ._hosting import Showable
+    from ._options import Fallback
     from ._output import OutputChange
 
 log = logging.getLogger("bokeh_widget")
@@ -98,6 +99,9 @@ class BokehWidget(CollectableDOMWidget):
     frame_limit_bytes : int, default 8 000 000
         Largest binary part of one message, in bytes. What is larger is sent in several, which
         pass proxies that limit the messages of a websocket.
+    fallback : {"png", None}, default "png"
+        What JupyterLab and Notebook save beside the widget, for where there is no kernel: a picture of
+        the plot as it is when the notebook is saved (at most about 180 kB), or nothing.
 
     Raises
     ------
@@ -134,6 +138,7 @@ class BokehWidget(CollectableDOMWidget):
     _protocol_version = traitlets.Int(PROTOCOL_VERSION).tag(sync=True)
     _bokehjs = traitlets.Instance(BokehJSModel).tag(sync=True, **widget_serialization)
     _root_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
+    _fallback = traitlets.Unicode(default_value=None, allow_none=True).tag(sync=True)
     # the value is made when it is asked for: always the current document, never a snapshot
     _document = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget._state_to_json())  # noqa: SLF001
 
@@ -146,9 +151,14 @@ class BokehWidget(CollectableDOMWidget):
         layout: Layout | dict[str, str] | None = None,
         pause_when_hidden: bool = True,
         frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES,
+        fallback: Fallback | None = "png",
     ) -> None:
         self._options = Options(
-            theme=theme, layout=layout, pause_when_hidden=pause_when_hidden, frame_limit_bytes=frame_limit_bytes
+            theme=theme,
+            layout=layout,
+            pause_when_hidden=pause_when_hidden,
+            frame_limit_bytes=frame_limit_bytes,
+            fallback=fallback,
         )
         wire = Wire(_weak_send(self), frame_limit_bytes)
         _follow_kernel()
@@ -163,7 +173,7 @@ class BokehWidget(CollectableDOMWidget):
         self._cancel_unpin: Any = None
         self._session = self._open_session(content)
         try:
-            super().__init__(layout=layout, _bokehjs=runtime(), _root_ids=content.root_ids)
+            super().__init__(layout=layout, _bokehjs=runtime(), _root_ids=content.root_ids, _fallback=fallback)
         except BaseException:
             self._session.disconnect(self)  # its timers stop, and the models are free again
             raise
@@ -411,6 +421,7 @@ class BokehWidget(CollectableDOMWidget):
     _shown_in_run: int | None = None
     _displayed_in_run: int | None = None
     _is_displayed = False
+    _is_embedded = False
     _unused_callbacks: tuple[Callable[[], object], ...] = ()
 
     # --- towards the pages -----------------------------------------------------------------
@@ -486,7 +497,27 @@ class BokehWidget(CollectableDOMWidget):
     def _state_to_json(self) -> DocumentState | None:
         if self.comm is None:  # the widget is being made: the user gets the error
             return self._pages.initial_state(self._session)
-        return self._pages.current_state(self._session, is_embedded=_kernel.is_running_cell())
+        is_embedded = self._is_embedded or _kernel.is_running_cell()
+        return self._pages.current_state(self._session, is_embedded=is_embedded)
+
+    def _get_embed_state(self, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  # ipywidgets'
+        self._is_embedded = True
+        try:
+            return super()._get_embed_state(drop_defaults)
+        finally:
+            self._is_embedded = False
+
+    def send_saved_state(self) -> None:
+        """Send the document as state, for who executes and saves a notebook and has no page that follows it."""
+        if not self._is_displayed or self.closed or self.has_clients:
+            return
+        with self._hold_session() as session:
+            if self._pages.has_stale_state(session):
+                self._is_embedded = True
+                try:
+                    self.send_state("_document")
+                finally:
+                    self._is_embedded = False
 
     def send_due(self) -> None:
         """Send the document that was too large to come with the comm, once something displays the widget."""
@@ -571,6 +602,9 @@ def _cell_ends() -> None:
     for widget in list(_widgets):
         widget.send_due()
     cell_ends()
+    if _kernel.running_cell_id() is None:  # no notebook page: nbclient executes it, and keeps states but no messages
+        for widget in list(_widgets):
+            widget.send_saved_state()
 
 
 def _weak_send(widget: BokehWidget) -> Callable[[KernelMessage, list[Buffer]], None]:

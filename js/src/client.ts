@@ -7,6 +7,7 @@
 
 import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
+import { type Picture, picture_of } from "./fallback";
 import { type HiddenViews, type Place, Places, type Shown } from "./places";
 import { Presence } from "./presence";
 import {
@@ -29,6 +30,8 @@ export type { Place };
 /** What a front end provides for the client of one widget model. */
 export interface Host {
   readonly model_id: string;
+  /** Whether a kernel hears what is sent; false in a saved page. */
+  readonly is_live: boolean;
   /** Models to show; null for all roots of the document. */
   root_ids(): readonly string[] | null;
   /** Gives the document that came with the model's state, once, and lets go of it. */
@@ -176,6 +179,16 @@ export class Client {
 
   clear_output(): void {
     this.#send({ kind: "clear_output", client: this.id });
+  }
+
+  /** The document as this page has it, to be saved; null if it shows none. */
+  saved_state(): DocumentState | null {
+    return this.#replica?.saved([...this.#loaded]) ?? null;
+  }
+
+  /** A picture of what is shown; null if nothing is. */
+  picture(): Picture | null {
+    return this.#replica === null ? null : picture_of(this.#places.first_views);
   }
 
   // --- from the kernel ------------------------------------------------------------------------
@@ -403,7 +416,9 @@ export class Client {
     this.#places.retract_notices();
     const old = this.#replica;
     const is_same_session = old?.session == state.session;
-    const next = new Replica(bokeh, state, this.#uplink.pump, (error) => this.fail("send a change", error), {
+    const drop_changes = (): void => void next.take_changes();
+    const on_changes = this.#host.is_live ? this.#uplink.pump : drop_changes;
+    const next: Replica = new Replica(bokeh, state, on_changes, (error) => this.fail("send a change", error), {
       is_replacement: is_same_session && seq !== null,
     });
     let hidden: HiddenViews = new Map();

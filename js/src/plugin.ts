@@ -1,8 +1,19 @@
 /** Registration with JupyterLab, Notebook and Voila. */
 
 import { IJupyterWidgetRegistry } from "@jupyter-widgets/base";
+import { type Renderers, show_pictures_of_lost_widgets } from "./upstream_jupyter";
 import { BokehJSModel, BokehWidgetModel, BokehWidgetView, MODULE_NAME, VERSION } from "./widget";
 import "../style/index.css";
+
+/** The part of the application that is used; Voila has no documents. */
+interface App {
+  readonly docRegistry?: {
+    addWidgetExtension(
+      widget: string,
+      extension: { createNew(panel: { readonly content: { readonly rendermime: Renderers } }): void },
+    ): unknown;
+  };
+}
 
 /** The part of JupyterLab's plugin interface that is used, so that its packages are not needed. */
 interface Plugin {
@@ -10,7 +21,7 @@ interface Plugin {
   readonly description: string;
   readonly autoStart: true;
   readonly requires: readonly unknown[];
-  activate(app: unknown, registry: IJupyterWidgetRegistry): void;
+  activate(app: App, registry: IJupyterWidgetRegistry): void;
 }
 
 const plugin: Plugin = {
@@ -18,7 +29,10 @@ const plugin: Plugin = {
   description: "Live Bokeh documents as Jupyter widgets.",
   autoStart: true,
   requires: [IJupyterWidgetRegistry],
-  activate(_app, registry) {
+  activate(app, registry) {
+    app.docRegistry?.addWidgetExtension("Notebook", {
+      createNew: ({ content }) => show_pictures_of_lost_widgets(content.rendermime),
+    });
     const exports = { BokehJSModel, BokehWidgetModel, BokehWidgetView };
     registry.registerWidget({ name: MODULE_NAME, version: VERSION, exports });
   },

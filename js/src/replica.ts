@@ -25,6 +25,8 @@ export class Replica {
   readonly #on_changes: () => void;
   readonly #on_error: (error: unknown) => void;
   readonly #is_replacement: boolean;
+  /** What BokehJS reads of a document and does not write: classes of data models, callbacks of the document. */
+  readonly #unwritten: Readonly<Record<string, unknown>>;
   #is_scheduled = false;
   #disposed = false;
 
@@ -52,7 +54,12 @@ export class Replica {
       Document: { from_json(json: unknown, events: DocumentEvent[], buffers: unknown): Document };
     };
     const initial: DocumentEvent[] = [];
-    this.document = DocumentClass.from_json(JSON.parse(state.json), initial, buffers);
+    const json = JSON.parse(state.json) as { readonly defs?: unknown; readonly callbacks?: unknown };
+    this.#unwritten = {
+      ...(json.defs != null && { defs: json.defs }),
+      ...(json.callbacks != null && { callbacks: json.callbacks }),
+    };
+    this.document = DocumentClass.from_json(json, initial, buffers);
     this.#encoder = new ChangeEncoder(bokeh, this.document);
     this.#encoder.mark_known(initial.length == 0 ? null : state.json);
     this.document.on_change(this.#on_document_change, true);
@@ -67,6 +74,12 @@ export class Replica {
     this.document.apply_json_patch({ events } as unknown as Patch, buffers);
     after_patch(this.document);
     this.revision = revision;
+  }
+
+  /** The document as it is now, all of it in the text: what is saved in a page without a kernel. */
+  saved(requires: readonly string[]): DocumentState {
+    const json = JSON.stringify({ ...this.document.to_json(false), ...this.#unwritten });
+    return { session: this.session, revision: this.revision, json, buffers: {}, requires: [...requires] };
   }
 
   readonly #on_document_change = (event: DocumentEvent): void => {

@@ -1,6 +1,7 @@
 /** Work-arounds for what JupyterLab and ipywidgets keep of closed widgets, one function each. */
 
 import type { WidgetModel } from "@jupyter-widgets/base";
+import { FALLBACK, WIDGET_VIEW } from "./fallback";
 
 function ignore(): void {
   // at module level on purpose: a closure would hold the model again
@@ -40,4 +41,58 @@ export function track_message_handlers(model: WidgetModel, initialize: () => voi
       model.off("msg:custom", callback as () => void);
     }
   };
+}
+
+interface MimeModel {
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+interface Renderer {
+  readonly node: HTMLElement;
+  renderModel(model: MimeModel): Promise<void>;
+}
+
+/** The part of a notebook's rendermime registry that is used. */
+export interface Renderers {
+  createRenderer(mime_type: string, ...rest: unknown[]): Renderer;
+}
+
+/**
+ * Where a saved notebook has a widget without its model, ipywidgets says so, although the output has
+ * a picture, too. No upstream issue known.
+ */
+export function show_pictures_of_lost_widgets(renderers: Renderers): void {
+  const create = renderers.createRenderer.bind(renderers);
+  renderers.createRenderer = (mime_type, ...rest) => {
+    const renderer = create(mime_type, ...rest);
+    if (mime_type == WIDGET_VIEW) {
+      const render = renderer.renderModel.bind(renderer);
+      renderer.renderModel = async (model) => {
+        await render(model);
+        const png = model.data["image/png"];
+        if (model.metadata[FALLBACK] == "png" && typeof png == "string" && says_lost(renderer.node)) {
+          show_picture(renderer.node, png, model.metadata["image/png"]);
+        }
+      };
+    }
+    return renderer;
+  };
+}
+
+function says_lost(node: HTMLElement): boolean {
+  return node.textContent?.startsWith("Error displaying widget") ?? false;
+}
+
+function show_picture(node: HTMLElement, png: string, size: unknown): void {
+  const { width } = (size ?? {}) as { readonly width?: number };
+  const picture = document.createElement("img");
+  picture.src = `data:image/png;base64,${png}`;
+  picture.alt = "Picture of a saved plot";
+  picture.title = "Picture of a saved plot. Run the cell to make it live.";
+  picture.style.maxWidth = "100%";
+  if (width !== undefined) {
+    picture.width = width;
+  }
+  node.replaceChildren(picture);
 }

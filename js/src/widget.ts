@@ -11,6 +11,7 @@ import {
 import type { BundleSource } from "./bokehjs";
 import { Client, type Host } from "./client";
 import { make_place } from "./element_place";
+import { follow_saving, type Saving } from "./fallback";
 import { OutputRegion } from "./output_region";
 import { type ClientMessage, type DocumentState, PROTOCOL_VERSION, parse_kernel_message } from "./protocol";
 import { rendermime_of } from "./rendermime";
@@ -21,6 +22,7 @@ export { VERSION };
 export const MODULE_NAME = "bokeh-widget";
 
 type Attributes = Record<string, unknown>;
+type WidgetState = ReturnType<WidgetModel["get_state"]>;
 
 const COMPONENT_TRAITS: Readonly<Record<string, string>> = {
   bokeh: "core",
@@ -30,8 +32,16 @@ const COMPONENT_TRAITS: Readonly<Record<string, string>> = {
   "bokeh-mathjax": "mathjax",
 };
 
+/** Binary values stay as they are: the manager finds them in the state, and writes them as base64 where it saves. */
+const AS_IT_IS = { serialize: (value: unknown): unknown => value };
+
 /** Carries BokehJS from the kernel; never displayed. */
 export class BokehJSModel extends WidgetModel implements BundleSource {
+  static override serializers: ISerializers = {
+    ...WidgetModel.serializers,
+    ...Object.fromEntries([...Object.values(COMPONENT_TRAITS), "extensions"].map((trait) => [trait, AS_IT_IS])),
+  };
+
   override defaults(): Attributes {
     return {
       ...super.defaults(),
@@ -78,9 +88,12 @@ const KERNEL_IS_GONE: ReadonlySet<string> = new Set(["restarting", "autorestarti
 const DISCONNECTED =
   "Disconnected: the kernel that this plot belongs to has stopped or was restarted. Run the cell again.";
 
+const SAVED = "Saved plot: Python is not connected to it. Run the cell to make it live.";
+
 export class BokehWidgetModel extends DOMWidgetModel {
   static override serializers: ISerializers = {
     ...DOMWidgetModel.serializers,
+    _document: AS_IT_IS,
     _bokehjs: { deserialize: unpack_models as unknown as NonNullable<ISerializers[string]["deserialize"]> },
   };
 
@@ -101,6 +114,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
       _document: null,
       _bokehjs: null,
       _root_ids: null,
+      _fallback: null,
       _package_version: "",
       _protocol_version: 0,
     };
@@ -116,6 +130,10 @@ export class BokehWidgetModel extends DOMWidgetModel {
     const { signal } = this._release;
     follow_kernel(this.widget_manager as unknown as KernelOwner, signal, () => this._disconnect());
     follow_page(this.client, signal);
+    if (this.get("_fallback") == "png") {
+      const { context } = this.widget_manager as unknown as { readonly context?: Saving };
+      follow_saving(context, signal, this.model_id, () => this.client.picture());
+    }
   }
 
   /** What keeps this page from showing the widget, or an empty string. */
@@ -147,6 +165,13 @@ export class BokehWidgetModel extends DOMWidgetModel {
     }
   }
 
+  /** The manager saves the notebook's widgets: what is shown now, not what the state began with. */
+  override get_state(drop_defaults?: boolean): WidgetState {
+    const state = { ...super.get_state(drop_defaults) };
+    const document = this.client.saved_state() as unknown as WidgetState | null;
+    return document === null ? state : { ...state, _document: document };
+  }
+
   private _on_comm_live_update(): void {
     if (!this.comm_live) {
       this._disconnect();
@@ -169,11 +194,14 @@ export class BokehWidgetModel extends DOMWidgetModel {
 function host_of(model: BokehWidgetModel): Host {
   return {
     model_id: model.model_id,
+    is_live: model.comm !== undefined,
     root_ids: () => model.get("_root_ids") as string[] | null,
     take_state: () => {
       const state = model.get("_document") as DocumentState | null;
-      // past Backbone: nothing is to be told, and the kernel least of all
-      model.attributes["_document"] = null;
+      if (model.comm !== undefined) {
+        // past Backbone: nothing is to be told, and the kernel least of all
+        model.attributes["_document"] = null;
+      } // else nobody sends it again for the next view
       return state;
     },
     bundles: () => {
@@ -252,6 +280,9 @@ export class BokehWidgetView extends DOMWidgetView {
     if (!this.model.comm_live && this.model.get("_document") === null) {
       place.show_notice("warning", DISCONNECTED, false);
       return;
+    }
+    if (this.model.comm === undefined && "kernel" in widget_manager) {
+      place.show_notice("warning", SAVED, false);
     }
     this._place_id = client.add_place(place);
   }

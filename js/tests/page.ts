@@ -75,6 +75,7 @@ interface Sent {
 /** Keeps what is sent to the kernel; the test plays the kernel. */
 export class FakeHost implements Host {
   readonly model_id = "model-1";
+  is_live = true;
   readonly sent: Sent[] = [];
   source: BundleSource = BUNDLES;
   state: DocumentState | null;

@@ -30,9 +30,16 @@ DOCUMENTS: Final = (
     "CHANGELOG.md",
     "docs/applications.md",
     "docs/sessions.md",
+    "docs/saving.md",
     "docs/from_bokeh_server.md",
 )
-GUIDES: Final = ("docs/protocol.md", "docs/sessions.md", "docs/applications.md", "docs/from_bokeh_server.md")
+GUIDES: Final = (
+    "docs/protocol.md",
+    "docs/sessions.md",
+    "docs/saving.md",
+    "docs/applications.md",
+    "docs/from_bokeh_server.md",
+)
 MAX_PICTURE_BYTES: Final = 200_000
 
 
