@@ -46,7 +46,7 @@ describe("a document that is saved", () => {
     const client = new Client(host);
     client.add_place(new FakePlace());
     const replicas = () => page_registry().replicas();
-    await until(() => expect(replicas()[0]?.views.length).toBe(1));
+    await until(() => expect(replicas()[0]?.views.length).toBe(3)); // one of each root
     const document = required(replicas()[0]?.document) as Replica["document"];
     document.set_title("changed here");
     await until(() => expect(replicas()[0]?.waiting).toBe(0));
