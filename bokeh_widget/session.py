@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bokeh.themes import Theme
     from ipywidgets import Layout
 
+    from ._options import Fallback
     from .widget import BokehWidget
 
 _PERIOD: Final = "callback_period"
