@@ -35,6 +35,7 @@ from ._content import Content, resolve_content
 from ._contexts import ServerContext, SessionContext
 from ._hooks import call_hook, finish, finish_running
 from ._session import all_sessions
+from ._themes import theme_for_document
 from ._upstream import patch_curdoc
 from ._upstream_code import code_of_application, forget_modules
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
@@ -351,7 +352,7 @@ def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = N
     argv : list of str, optional
         Arguments of a script, directory or notebook.
     theme : str or bokeh.themes.Theme, optional
-        For the document.
+        For the document; checked.
 
     Returns
     -------
@@ -371,7 +372,7 @@ def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = N
         content = resolve_content(obj)
     if theme is not None:
         try:
-            content.document.theme = theme
+            content.document.theme = theme_for_document(theme)
         except BaseException:
             discard(content)
             raise

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from bokeh.document import Document
     from bokeh.models.ui import UIElement
-    from bokeh.themes import Theme
     from ipywidgets import Layout
 
+    from ._themes import ThemeLike
     from .widget import BokehWidget
 
 _PERIOD: Final = "callback_period"
@@ -43,8 +43,10 @@ class BokehSession:
     ----------
     name : str, optional
         For people, in :func:`sessions` and :func:`info`; by default the name of the class and a number.
-    theme : str or bokeh.themes.Theme, optional
+    theme : str, Path, dict or bokeh.themes.Theme, optional
         As for :class:`BokehWidget`, as are the other options.
+    aria_label : str, optional
+        What screen readers say of the plot.
     layout : ipywidgets.Layout or dict, optional
         CSS of the widget's box.
     pause_when_hidden : bool, default True
@@ -96,7 +98,8 @@ class BokehSession:
         self,
         *,
         name: str | None = None,
-        theme: str | Theme | None = None,
+        theme: ThemeLike | None = None,
+        aria_label: str | None = None,
         layout: Layout | dict[str, str] | None = None,
         pause_when_hidden: bool = True,
         frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES,
@@ -104,7 +107,11 @@ class BokehSession:
         if name is not None:
             self.name = name
         self._core.options.update(
-            theme=theme, layout=layout, pause_when_hidden=pause_when_hidden, frame_limit_bytes=frame_limit_bytes
+            theme=theme,
+            aria_label=aria_label,
+            layout=layout,
+            pause_when_hidden=pause_when_hidden,
+            frame_limit_bytes=frame_limit_bytes,
         )
 
     def __init_subclass__(cls, **options: Any) -> None:

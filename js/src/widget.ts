@@ -14,6 +14,7 @@ import { make_place } from "./element_place";
 import { OutputRegion } from "./output_region";
 import { type ClientMessage, type DocumentState, PROTOCOL_VERSION, parse_kernel_message } from "./protocol";
 import { rendermime_of } from "./rendermime";
+import { follow_scheme } from "./scheme";
 import { release_comm, track_message_handlers } from "./upstream_jupyter";
 import { VERSION } from "./version";
 
@@ -101,6 +102,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
       _document: null,
       _bokehjs: null,
       _root_ids: null,
+      aria_label: "",
       _package_version: "",
       _protocol_version: 0,
     };
@@ -116,6 +118,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
     const { signal } = this._release;
     follow_kernel(this.widget_manager as unknown as KernelOwner, signal, () => this._disconnect());
     follow_page(this.client, signal);
+    follow_scheme(() => this.client.scheme_changed(), signal);
   }
 
   /** What keeps this page from showing the widget, or an empty string. */
@@ -232,6 +235,10 @@ export class BokehWidgetView extends DOMWidgetView {
     this.el.classList.add("bokeh-widget");
     const plot = document.createElement("div");
     plot.classList.add("bokeh-widget-plot");
+    plot.setAttribute("role", "figure");
+    const label = (): void => plot.setAttribute("aria-label", this.model.get("aria_label") as string);
+    label();
+    this.listenTo(this.model, "change:aria_label", label);
     const notices = document.createElement("div");
     notices.classList.add("bokeh-widget-notices");
     notices.setAttribute("role", "status");
