@@ -64,6 +64,13 @@ _DARK_CSS: Final = """:host {
   --light-hover-border: #7b838a;
   --light-active: #414a52;
   --light-active-border: #7b838a;
+}
+.noUi-target { background: #2b3238; border-color: #5b6369; box-shadow: none; }
+.noUi-connect { background: #5b6369; }
+.noUi-handle { background: #b0b3b6; border-color: #7b838a; box-shadow: none; }
+select:not([multiple]).bk-input, select:not([size]).bk-input {
+  background-image: url('data:image/svg+xml;utf8,<svg version="1.1" viewBox="0 0 25 20" \
+xmlns="http://www.w3.org/2000/svg"><path d="M 0,0 25,0 12.5,20 Z" fill="white" /></svg>');
 }"""
 
 _KEPT: Final = {"outline_line_alpha", "grid_line_alpha"}

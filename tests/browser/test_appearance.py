@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
+from tests.browser.test_examples import Example
 from tests.browser.waiting import REPLICAS, model_value, wait_in_kernel, wait_in_page
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ COLOURS: Final = f"""(() => {{
     const {{color, backgroundColor}} = getComputedStyle(input)
     return [color, backgroundColor]
 }})()"""
+AXE: Final = Path(__file__).parents[2] / "js/node_modules/axe-core/axe.min.js"
+VIOLATIONS: Final = """async () => {
+    const {violations} = await axe.run({include: [[".jp-OutputArea-output"]]}, {resultTypes: ["violations"]})
+    return violations.flatMap(({id, impact, nodes}) => nodes.map(({target}) => [impact, id, target.flat().join(" ")]))
+}"""
 LISTENERS: Final = """() => {
     const {observe, disconnect} = MutationObserver.prototype
     window.__watching = new Set()
@@ -66,6 +72,8 @@ def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage) -> None:
         wait_in_page(lab, COLOURS, ["rgb(255, 255, 255)", "rgb(32, 38, 43)"])
         wait_in_page(lab, model_value("plot", "x_range.end"), 5)
         lab.output(0).screenshot(path=SCREENSHOTS / "appearance_dark.png")
+        lab.page.evaluate(AXE.read_text())
+        print("WIDGETS", lab.page.evaluate(VIOLATIONS))
     finally:
         lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")
     wait_in_kernel(lab, "plot.background_fill_color", "#ffffff")
@@ -78,3 +86,28 @@ def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage) -> None:
     lab.exec_in_kernel("w.close()")
     wait_in_page(lab, f"{REPLICAS}.length", 0)
     wait_in_page(lab, "window.__watching.size", 0)
+
+
+def _serious(lab: NotebookPage) -> list[list[str]]:
+    return [found for found in lab.page.evaluate(VIOLATIONS) if found[0] in ("serious", "critical")]
+
+
+def test_axe_finds_nothing_serious_in_the_quickstart(lab: NotebookPage) -> None:
+    """In the whole output, with what BokehJS draws in shadow roots, in a light and in a dark page."""
+    example = Example(lab, "01_quickstart")
+    example.run_until("penguins")
+    lab.output(1).locator(".bk-Canvas").first.wait_for()
+    lab.page.evaluate(AXE.read_text())
+    try:
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            lab.page.evaluate(CHANGE_THEME, theme)
+            wait_in_page(lab, "document.body.dataset.jpThemeLight", str(theme == "JupyterLab Light").lower())
+            assert _serious(lab) == []
+        # it would find something, in shadow roots, too
+        lab.page.evaluate(
+            "() => document.querySelector('.bk-Row').shadowRoot.querySelector('.bk-Figure').shadowRoot"
+            ".append(document.createElement('img'))"
+        )
+        assert [(impact, rule) for impact, rule, _ in _serious(lab)] == [("critical", "image-alt")]
+    finally:
+        lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")

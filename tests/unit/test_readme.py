@@ -32,7 +32,13 @@ DOCUMENTS: Final = (
     "docs/sessions.md",
     "docs/from_bokeh_server.md",
 )
-GUIDES: Final = ("docs/protocol.md", "docs/sessions.md", "docs/applications.md", "docs/from_bokeh_server.md")
+GUIDES: Final = (
+    "docs/protocol.md",
+    "docs/sessions.md",
+    "docs/applications.md",
+    "docs/from_bokeh_server.md",
+    "docs/appearance.md",
+)
 MAX_PICTURE_BYTES: Final = 200_000
 
 
