@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bokeh.models.ui import UIElement
-    from bokeh.themes import Theme
     from tornado.ioloop import IOLoop
+
+    from ._themes import ThemeLike
 
     Showable: TypeAlias = (
         UIElement
@@ -342,7 +343,7 @@ def _signature(path: Path) -> object:
     return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
 
 
-def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = None) -> Content:
+def open_content(obj: Any, *, argv: object = None, theme: ThemeLike | None = None) -> Content:
     """Bring what the user wants to show to a document: that of an application is new.
 
     Parameters
@@ -351,8 +352,8 @@ def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = N
         What :func:`application_of` or :func:`resolve_content` take.
     argv : list of str, optional
         Arguments of a script, directory or notebook.
-    theme : str or bokeh.themes.Theme, optional
-        For the document; checked.
+    theme : str, Path, dict or bokeh.themes.Theme, optional
+        For the document.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # comes with Bokeh, its stubs do not
 from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.model import Model
 from bokeh.themes import Theme, built_in_themes, default
@@ -149,9 +149,11 @@ def _theme_of_json(json: dict[str, Any], where: str) -> Theme:
     return theme
 
 
-def theme_for_document(theme: str | Theme) -> str | Theme:
+def theme_for_document(theme: ThemeLike) -> str | Theme | None:
     """Give what Bokeh takes as the theme of a new document: ``"auto"`` is as a page was last said to be."""
-    return scheme_theme(_last_told[0] if _last_told else "light") if theme == AUTO else theme
+    if theme == AUTO:
+        return scheme_theme(_last_told[0] if _last_told else "light")
+    return checked_theme(theme)
 
 
 def scheme_theme(scheme: Scheme) -> Theme:

@@ -72,8 +72,6 @@ def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage) -> None:
         wait_in_page(lab, COLOURS, ["rgb(255, 255, 255)", "rgb(32, 38, 43)"])
         wait_in_page(lab, model_value("plot", "x_range.end"), 5)
         lab.output(0).screenshot(path=SCREENSHOTS / "appearance_dark.png")
-        lab.page.evaluate(AXE.read_text())
-        print("WIDGETS", lab.page.evaluate(VIOLATIONS))
     finally:
         lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")
     wait_in_kernel(lab, "plot.background_fill_color", "#ffffff")
