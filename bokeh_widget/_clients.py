@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from ._protocol import Scheme
+
 _MAX_ABSENT: Final = 64
 """Clients without views that are remembered: a page that comes back goes on counting where it was."""
 
@@ -38,6 +40,8 @@ class Client:
         The last patch that was refused, and why: said again if the page asks again.
     has_asked : bool
         Whether it has attached before.
+    scheme : "light" or "dark", or None
+        What the page has said to be.
     documents_sent : int
         How often it was sent the whole document.
     """
@@ -53,6 +57,7 @@ class Client:
     session: str = ""
     refusal: tuple[int, str] | None = None
     has_asked: bool = False
+    scheme: Scheme | None = None
     documents_sent: int = 0
 
     @property

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from bokeh.document import Document
 from bokeh.model import Model
+from bokeh.models import Plot
+from bokeh.models.annotations import Title
 from bokeh.models.ui import UIElement
 
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, MixedDocumentsError
@@ -89,6 +91,15 @@ def own_document() -> Document:
     document = Document()
     _made.add(document)
     return document
+
+
+def label_of(document: Document, root_ids: list[str] | None) -> str:
+    """Give what screen readers say of what is shown: the titles of the plots in it, as they are now."""
+    roots = [root for root in document.roots if root_ids is None or root.id in root_ids]
+    plots = [plot for root in roots for plot in root.select({"type": Plot}) if isinstance(plot, Plot)]
+    plots.sort(key=lambda plot: (len(plot.id), plot.id))  # as they were made
+    titles = [plot.title.text for plot in plots if isinstance(plot.title, Title) and isinstance(plot.title.text, str)]
+    return ", ".join(dict.fromkeys(filter(None, titles))) or ("Plot" if plots else "Bokeh document")
 
 
 def add_roots(document: Document, found: object, maker: str) -> None:

@@ -35,6 +35,7 @@ from ._content import Content, resolve_content
 from ._contexts import ServerContext, SessionContext
 from ._hooks import call_hook, finish, finish_running
 from ._session import all_sessions
+from ._themes import theme_for_document
 from ._upstream import patch_curdoc
 from ._upstream_code import code_of_application, forget_modules
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bokeh.models.ui import UIElement
-    from bokeh.themes import Theme
     from tornado.ioloop import IOLoop
+
+    from ._themes import ThemeLike
 
     Showable: TypeAlias = (
         UIElement
@@ -348,7 +350,7 @@ def _code_in(folder: Path) -> Iterator[Path]:
             yield from _code_in(entry)
 
 
-def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = None) -> Content:
+def open_content(obj: Any, *, argv: object = None, theme: ThemeLike | None = None) -> Content:
     """Bring what the user wants to show to a document: that of an application is new.
 
     Parameters
@@ -357,7 +359,7 @@ def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = N
         What :func:`application_of` or :func:`resolve_content` take.
     argv : list of str, optional
         Arguments of a script, directory or notebook.
-    theme : str or bokeh.themes.Theme, optional
+    theme : str, Path, dict or bokeh.themes.Theme, optional
         For the document.
 
     Returns
@@ -378,7 +380,7 @@ def open_content(obj: Any, *, argv: object = None, theme: str | Theme | None = N
         content = resolve_content(obj)
     if theme is not None:
         try:
-            content.document.theme = theme
+            content.document.theme = theme_for_document(theme)
         except BaseException:
             discard(content)
             raise

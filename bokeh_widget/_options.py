@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from bokeh.themes import Theme
 from ipywidgets import Layout
 
+from ._themes import ThemeLike, checked_theme
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
 from .errors import InputTypeError, InputValueError
 
@@ -24,11 +24,12 @@ class Options:
     InputTypeError
         If an option is of a type that is not accepted.
     InputValueError
-        If no theme has the name, or the limit is too small.
+        If there is no such theme, or the limit is too small.
     """
 
-    theme: str | Theme | None = None
+    theme: ThemeLike | None = None
     layout: Layout | dict[str, str] | None = None
+    aria_label: str | None = None
     pause_when_hidden: bool = True
     frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES
     fallback: Fallback | None = "png"
@@ -45,22 +46,11 @@ class Options:
             )
         if not isinstance(self.pause_when_hidden, bool):
             raise InputTypeError(f"pause_when_hidden must be True or False, but got {self.pause_when_hidden!r:.80}")
-        _check_theme(self.theme)
+        if self.aria_label is not None and not isinstance(self.aria_label, str):
+            raise InputTypeError(f"aria_label must be a text or None, but got {self.aria_label!r:.80}")
+        object.__setattr__(self, "theme", checked_theme(self.theme))  # a file is read once
         _check_limit(self.frame_limit_bytes)
         _check_fallback(self.fallback)
-
-
-def _check_theme(theme: object) -> None:
-    if theme is None or isinstance(theme, Theme):
-        return
-    if not isinstance(theme, str):
-        raise InputTypeError(
-            f"theme must be the name of a built-in theme or a bokeh.themes.Theme, but got {theme!r:.80}"
-        )
-    from bokeh.themes import built_in_themes  # noqa: PLC0415  # builds every theme
-
-    if theme not in built_in_themes:
-        raise InputValueError(f"no theme is called {theme!r}; the built-in ones are {', '.join(built_in_themes)}")
 
 
 def _check_limit(limit_bytes: object) -> None:

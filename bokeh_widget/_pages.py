@@ -27,6 +27,7 @@ from ._protocol import (
 )
 from ._session import error_line
 from ._stats import ClientStats
+from ._themes import follow_scheme, note_scheme
 from .errors import BrowserError, ProtocolError
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Pages:
         self.is_due = False
         """Whether the document is too large to come with the comm, and was not sent since."""
         self.resyncs = 0
+        self.follows_scheme = False
+        """Whether the theme of the document is that of the page that turned light or dark last."""
         self._provide = provide
         # the revision from which on every page whose comm was open then can follow, and the last one that was sent
         self._followed_from: int | None = None
@@ -192,6 +195,17 @@ class Pages:
                 session.report_error(error, show=False)
         if client.is_present:
             session.heartbeat.start()
+        self._note_scheme(session, client, message)
+
+    def _note_scheme(self, session: Session, client: Client, message: ClientMessage) -> None:
+        if not isinstance(message, ViewShown) or message.scheme is None:
+            return
+        if message.scheme == client.scheme or message.tick < client.tick:
+            return
+        client.scheme = message.scheme
+        note_scheme(message.scheme)
+        if self.follows_scheme:
+            follow_scheme(session, message.scheme)
 
     def beat(self, session: Session) -> None:
         """Ask pages that are silent where they are, and wait no more for those that do not answer.

@@ -29,6 +29,7 @@ _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlevel = 4
 
 Buffer: TypeAlias = bytes | memoryview
+Scheme: TypeAlias = Literal["light", "dark"]
 """Raw bytes beside the JSON of a message."""
 
 
@@ -198,12 +199,13 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class ViewShown:
-    """A view appeared in a page."""
+    """A view appeared in a page, or the page turned light or dark (``scheme``; None if it does not say)."""
 
     client: str
     view: str
     views: list[str]
     tick: int
+    scheme: Scheme | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +305,21 @@ def _views(content: Mapping[str, object]) -> list[str]:
     return [str(view) for view in views]
 
 
+def _scheme(content: Mapping[str, object]) -> Scheme | None:
+    match content.get("scheme"):
+        case None:
+            return None
+        case "light":
+            return "light"
+        case "dark":
+            return "dark"
+        case other:
+            raise ProtocolError(
+                f"message {content.get('kind')!r} from the page: field 'scheme' must be 'light', 'dark' or null, "
+                f"but got {short(other)}; {_REMEDY}"
+            )
+
+
 def _named_buffers(content: Mapping[str, object], buffers: Sequence[Buffer], limit_bytes: int) -> dict[str, bytes]:
     names: list[object] = _field(content, "buffers", list)
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
@@ -377,6 +394,7 @@ def parse_client_message(  # noqa: C901, PLR0911  # one for each kind
                 view=_field(content, "view", str),
                 views=_views(content),
                 tick=_field(content, "tick", int),
+                scheme=_scheme(content),
             )
         case "gone":
             return ViewGone(

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from bokeh.document import Document
     from bokeh.models.ui import UIElement
-    from bokeh.themes import Theme
     from ipywidgets import Layout
 
     from ._options import Fallback
+    from ._themes import ThemeLike
     from .widget import BokehWidget
 
 _PERIOD: Final = "callback_period"
@@ -44,8 +44,10 @@ class BokehSession:
     ----------
     name : str, optional
         For people, in :func:`sessions` and :func:`info`; by default the name of the class and a number.
-    theme : str or bokeh.themes.Theme, optional
+    theme : str, Path, dict or bokeh.themes.Theme, optional
         As for :class:`BokehWidget`, as are the other options.
+    aria_label : str, optional
+        What screen readers say of the plot.
     layout : ipywidgets.Layout or dict, optional
         CSS of the widget's box.
     pause_when_hidden : bool, default True
@@ -99,7 +101,8 @@ class BokehSession:
         self,
         *,
         name: str | None = None,
-        theme: str | Theme | None = None,
+        theme: ThemeLike | None = None,
+        aria_label: str | None = None,
         layout: Layout | dict[str, str] | None = None,
         pause_when_hidden: bool = True,
         frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES,
@@ -112,6 +115,7 @@ class BokehSession:
             layout=layout,
             pause_when_hidden=pause_when_hidden,
             frame_limit_bytes=frame_limit_bytes,
+            aria_label=aria_label,
             fallback=fallback,
         )
 

@@ -17,6 +17,7 @@ from ipywidgets import widget_serialization
 from . import _capture, _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
+from ._content import label_of
 from ._flow import now_ms
 from ._hosting import open_content
 from ._options import Options
@@ -33,6 +34,7 @@ from ._session import (
     session_of,
 )
 from ._stats import WidgetStats
+from ._themes import AUTO
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from ._version import __version__
 from ._waker import waker
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from bokeh.application import Application
     from bokeh.document import Document
     from bokeh.model import Model
-    from bokeh.themes import Theme
     from ipywidgets import Layout
 
     from ._content import Content
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from ._hosting import Showable
     from ._options import Fallback
     from ._output import OutputChange
+    from ._themes import ThemeLike
 
 log = logging.getLogger("bokeh_widget")
 
@@ -90,8 +92,12 @@ class BokehWidget(CollectableDOMWidget):
         session of it, and each further cell that displays the widget another one.
     argv : list of str, optional
         Arguments of a script, directory or notebook.
-    theme : str or bokeh.themes.Theme, optional
-        Theme for the document, by the name of a built-in one or as an object.
+    theme : str, Path, dict or bokeh.themes.Theme, optional
+        Theme for the document: the name of a built-in one, the path of a ``.yaml`` file, the JSON of a theme, or an
+        object. ``"auto"`` follows the light and dark themes of the page; where pages differ, the one that was opened
+        or has changed last. A theme gives defaults: what is set on a model stays.
+    aria_label : str, optional
+        What screen readers say of the plot; by default the titles of what is shown.
     layout : ipywidgets.Layout or dict, optional
         CSS of the widget's box, such as ``{"width": "50%"}``.
     pause_when_hidden : bool, default True
@@ -109,7 +115,7 @@ class BokehWidget(CollectableDOMWidget):
         If ``obj`` or an option is of a type that is not accepted.
     InputValueError
         If models of different documents are mixed, there is nothing to show, nothing is at the
-        path, or the limit is too small.
+        path, or there is no such theme, or the limit is too small.
     CustomModelError
         If Bokeh cannot compile a custom model.
     ApplicationError
@@ -139,6 +145,7 @@ class BokehWidget(CollectableDOMWidget):
     _bokehjs = traitlets.Instance(BokehJSModel).tag(sync=True, **widget_serialization)
     _root_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
     _fallback = traitlets.Unicode(default_value=None, allow_none=True).tag(sync=True)
+    aria_label = traitlets.Unicode(help="What screen readers say of the plot.").tag(sync=True)
     # the value is made when it is asked for: always the current document, never a snapshot
     _document = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget._state_to_json())  # noqa: SLF001
 
@@ -147,7 +154,8 @@ class BokehWidget(CollectableDOMWidget):
         obj: Showable,
         *,
         argv: list[str] | None = None,
-        theme: str | Theme | None = None,
+        theme: ThemeLike | None = None,
+        aria_label: str | None = None,
         layout: Layout | dict[str, str] | None = None,
         pause_when_hidden: bool = True,
         frame_limit_bytes: int = DEFAULT_FRAME_LIMIT_BYTES,
@@ -158,22 +166,27 @@ class BokehWidget(CollectableDOMWidget):
             layout=layout,
             pause_when_hidden=pause_when_hidden,
             frame_limit_bytes=frame_limit_bytes,
+            aria_label=aria_label,
             fallback=fallback,
         )
         wire = Wire(_weak_send(self), frame_limit_bytes)
         _follow_kernel()
-        content = open_content(obj, argv=argv, theme=theme)
+        content = open_content(obj, argv=argv, theme=self._options.theme)
         self.pause_when_hidden = pause_when_hidden
         self._error_callbacks: list[ErrorCallback] = []
         self._others: weakref.WeakValueDictionary[int | None, BokehWidget] = weakref.WeakValueDictionary()
         self._pages = Pages(wire, runtime().provide)
+        self._pages.follows_scheme = self._options.theme == AUTO
         self._due = waker.alarm(_weak_call(self, BokehWidget.send_due))
         self._expected_in_run = cells.current_run
         self._state = State.CREATED
         self._cancel_unpin: Any = None
         self._session = self._open_session(content)
         try:
-            super().__init__(layout=layout, _bokehjs=runtime(), _root_ids=content.root_ids, _fallback=fallback)
+            label = label_of(content.document, content.root_ids) if aria_label is None else aria_label
+            super().__init__(
+                layout=layout, _bokehjs=runtime(), _root_ids=content.root_ids, _fallback=fallback, aria_label=label
+            )
         except BaseException:
             self._session.disconnect(self)  # its timers stop, and the models are free again
             raise
@@ -317,6 +330,8 @@ class BokehWidget(CollectableDOMWidget):
             if new.revision != state["revision"]:
                 state, bundles = new.encode_state()
             self.set_trait("_root_ids", content.root_ids)
+            if self._options.aria_label is None:
+                self.aria_label = label_of(content.document, content.root_ids)
             self._pages.enter(new, state["revision"])
             if self.is_shown:
                 self._bokehjs.provide(bundles)

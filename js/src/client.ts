@@ -121,6 +121,14 @@ export class Client {
     await this.#settled();
   }
 
+  /** The page has turned light or dark: the theme of the document may follow it. */
+  scheme_changed(): void {
+    const [id] = this.#places.ids;
+    if (id !== undefined) {
+      this.#presence.hi(id);
+    }
+  }
+
   /** The page goes: the kernel must not take that for the end of what it shows. */
   leave_page(): void {
     if (this.#places.size > 0) {

@@ -1,6 +1,7 @@
 /** What a client says of itself: which views it has, which revision they show, and that it needs a document. */
 
 import { type ClientMessage, PROTOCOL_VERSION } from "./protocol";
+import { current_scheme } from "./scheme";
 import { Request, when_painted } from "./timing";
 
 type Ticked = Extract<ClientMessage, { tick: number }>;
@@ -66,7 +67,7 @@ export class Presence {
   }
 
   hi(view: string): void {
-    this.#send({ kind: "hi", view });
+    this.#send({ kind: "hi", view, scheme: current_scheme() });
   }
 
   gone(view: string): void {

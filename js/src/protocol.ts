@@ -131,6 +131,9 @@ export type KernelMessage =
   | NoticeMessage
   | OutputMessage;
 
+/** Whether the page is light or dark. */
+export type Scheme = "light" | "dark";
+
 /** What says which views there are, in order. */
 interface Ticked {
   readonly client: string;
@@ -153,7 +156,7 @@ export type ClientMessage =
       readonly seq: number;
     })
   | (Viewed & { readonly kind: "ack"; readonly session: string; readonly revision: number; readonly cost_ms: number })
-  | (Viewed & { readonly kind: "hi"; readonly view: string })
+  | (Viewed & { readonly kind: "hi"; readonly view: string; readonly scheme: Scheme })
   | (Viewed & { readonly kind: "gone"; readonly view: string })
   | (Ticked & { readonly kind: "bye" })
   | { readonly kind: "clear_output"; readonly client: string }

@@ -15,6 +15,7 @@ import { follow_saving, type Saving } from "./fallback";
 import { OutputRegion } from "./output_region";
 import { type ClientMessage, type DocumentState, PROTOCOL_VERSION, parse_kernel_message } from "./protocol";
 import { rendermime_of } from "./rendermime";
+import { follow_scheme } from "./scheme";
 import { release_comm, track_message_handlers } from "./upstream_jupyter";
 import { VERSION } from "./version";
 
@@ -115,6 +116,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
       _bokehjs: null,
       _root_ids: null,
       _fallback: null,
+      aria_label: "",
       _package_version: "",
       _protocol_version: 0,
     };
@@ -134,6 +136,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
       const { context } = this.widget_manager as unknown as { readonly context?: Saving };
       follow_saving(context, signal, this.model_id, () => this.client.picture());
     }
+    follow_scheme(() => this.client.scheme_changed(), signal);
   }
 
   /** What keeps this page from showing the widget, or an empty string. */
@@ -260,6 +263,10 @@ export class BokehWidgetView extends DOMWidgetView {
     this.el.classList.add("bokeh-widget");
     const plot = document.createElement("div");
     plot.classList.add("bokeh-widget-plot");
+    plot.setAttribute("role", "figure");
+    const label = (): void => plot.setAttribute("aria-label", this.model.get("aria_label") as string);
+    label();
+    this.listenTo(this.model, "change:aria_label", label);
     const notices = document.createElement("div");
     notices.classList.add("bokeh-widget-notices");
     notices.setAttribute("role", "status");

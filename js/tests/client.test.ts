@@ -28,7 +28,7 @@ describe("places", () => {
   test("the first one attaches with what the state carried, and is built", async () => {
     const id = client.add_place(place);
     expect(host.sent.map(({ message }) => message)).toEqual([
-      { kind: "hi", client: client.id, view: id, views: [id], tick: 1 },
+      { kind: "hi", client: client.id, view: id, views: [id], scheme: "light", tick: 1 },
       {
         kind: "attach",
         client: client.id,
@@ -60,7 +60,7 @@ describe("places", () => {
     const second = client.add_place(other);
     await until(() => expect(other.busy).toBe(false));
     expect(host.sent.map(({ message }) => message)).toEqual([
-      { kind: "hi", client: client.id, view: second, views: [first, second], tick: 3 },
+      { kind: "hi", client: client.id, view: second, views: [first, second], scheme: "light", tick: 3 },
     ]);
     expect(lists_only(bokeh, replica()?.document)).toBe(true);
     expect(other.element.querySelectorAll(".bk-Slider").length).toBe(1);

@@ -163,7 +163,7 @@ describe("a kernel that is not heard", () => {
     is_shown = false;
     presence.heard();
     vi.advanceTimersByTime(30_000);
-    expect(sent).toEqual([{ kind: "hi", client: "c", view: "v", views: ["v"], tick: 1 }]);
+    expect(sent).toEqual([{ kind: "hi", client: "c", view: "v", views: ["v"], scheme: "light", tick: 1 }]);
   });
 
   test("is told nothing where nothing is shown", () => {

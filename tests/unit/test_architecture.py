@@ -47,6 +47,7 @@ ORDER: Final = (
     "_flow",
     "_heartbeat",
     "_session",
+    "_themes",
     "_clients",
     "_wire",
     "_pages",

@@ -143,7 +143,7 @@ def test_update(case: str) -> None:
     ("option", "value", "kind", "remedy"),
     [
         ("theme", 3, InputTypeError, "name of a built-in theme or a bokeh.themes.Theme"),
-        ("theme", {"attrs": {}}, InputTypeError, "name of a built-in theme or a bokeh.themes.Theme"),
+        ("theme", [3], InputTypeError, "name of a built-in theme or a bokeh.themes.Theme"),
         ("theme", "darkest", InputValueError, "dark_minimal"),
         ("layout", "50%", InputTypeError, "ipywidgets.Layout or a dict"),
         ("layout", ["50%"], InputTypeError, "ipywidgets.Layout or a dict"),

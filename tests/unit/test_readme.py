@@ -39,6 +39,7 @@ GUIDES: Final = (
     "docs/saving.md",
     "docs/applications.md",
     "docs/from_bokeh_server.md",
+    "docs/appearance.md",
 )
 MAX_PICTURE_BYTES: Final = 200_000
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from bokeh.document import Document
-from bokeh.layouts import column
+from bokeh.layouts import column, row
 from bokeh.models import Button, ColumnDataSource, Div, Line, Plot, Slider
+from bokeh.plotting import figure
 from bokeh.themes import Theme
 from ipywidgets import HBox, Layout
 from ipywidgets.widgets import widget as registry
@@ -16,7 +17,7 @@ from ipywidgets.widgets import widget as registry
 import bokeh_widget
 from bokeh_widget import BokehWidget, State
 from bokeh_widget._protocol import PROTOCOL_VERSION
-from bokeh_widget.errors import BrowserError
+from bokeh_widget.errors import BrowserError, InputTypeError
 from tests.unit.comparing import assert_same_documents
 
 if TYPE_CHECKING:
@@ -414,3 +415,28 @@ def test_show_gives_the_widget(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(widget, BokehWidget)
     assert not widget.pause_when_hidden
     assert repr(widget) in capsys.readouterr().out
+
+
+# --- for screen readers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "label"),
+    [
+        (lambda: figure(title="Sales"), "Sales"),
+        (lambda: row(figure(title="Sales"), figure(), figure(title="Costs"), figure(title="Sales")), "Sales, Costs"),
+        (figure, "Plot"),
+        (Div, "Bokeh document"),
+    ],
+)
+def test_label(make: Callable[[], Any], label: str) -> None:
+    with BokehWidget(Div()) as widget:
+        widget.update(make())
+        assert widget.aria_label == label
+    with BokehWidget(make()) as widget:
+        assert widget.aria_label == label
+    with BokehWidget(make(), aria_label="mine") as widget:
+        widget.update(Div())
+        assert widget.aria_label == "mine"
+    with pytest.raises(InputTypeError, match="aria_label must be a text or None, but got 3"):
+        BokehWidget(make(), aria_label=3)  # type: ignore[arg-type]

@@ -1,0 +1,32 @@
+/** Whether the page is light or dark: as JupyterLab and Notebook say, elsewhere as the user wants pages to be. */
+
+import type { Scheme } from "./protocol";
+
+const ATTRIBUTE = "data-jp-theme-light";
+
+/** None where there is no such thing, as in a DOM without a window system. */
+const dark_query = (): MediaQueryList | undefined => globalThis.matchMedia?.("(prefers-color-scheme: dark)");
+
+export function current_scheme(): Scheme {
+  const light = document.body?.getAttribute(ATTRIBUTE) ?? null;
+  if (light !== null) {
+    return light == "false" ? "dark" : "light";
+  }
+  return dark_query()?.matches ? "dark" : "light";
+}
+
+/** Calls `on_change` when the page has turned light or dark, until `signal` is aborted. */
+export function follow_scheme(on_change: (scheme: Scheme) => void, signal: AbortSignal): void {
+  let last = current_scheme();
+  const look = (): void => {
+    const scheme = current_scheme();
+    if (scheme != last) {
+      last = scheme;
+      on_change(scheme);
+    }
+  };
+  const observer = new MutationObserver(look);
+  observer.observe(document.body, { attributes: true, attributeFilter: [ATTRIBUTE] });
+  dark_query()?.addEventListener("change", look, { signal });
+  signal.addEventListener("abort", () => observer.disconnect(), { once: true });
+}

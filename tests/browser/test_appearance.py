@@ -1,0 +1,111 @@
+"""Light and dark pages, and what screen readers are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from playwright.sync_api import expect
+
+from tests.browser.test_examples import Example
+from tests.browser.waiting import REPLICAS, model_value, wait_in_kernel, wait_in_page
+
+if TYPE_CHECKING:
+    from tests.browser.harness import NotebookPage
+
+SCREENSHOTS: Final = Path(__file__).parent / "screenshots"
+SETUP: Final = """
+from bokeh.layouts import column
+from bokeh.models import Button, Select, Slider, TabPanel, Tabs, TextInput
+from bokeh.plotting import figure
+from bokeh_widget import BokehWidget
+plot = figure(name="plot", title="Sales", width=400, height=200)
+source = plot.scatter([1, 5, 9], [1, 5, 9], size=20).data_source
+text = TextInput(name="text", value="a text", title="Name")
+w = BokehWidget(column(plot, text, Slider(start=0, end=9, value=3, title="Size"), Select(options=["a", "b"], value="a"),
+    Button(label="Press"), Tabs(tabs=[TabPanel(title="one", child=figure(width=400, height=100))])), theme="auto")
+w
+"""
+CHANGE_THEME: Final = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
+COLOURS: Final = f"""(() => {{
+    const views = {REPLICAS}[0]?.views[0]?.child_views ?? []
+    const input = views.find((view) => view.model.name == "text")?.input_el
+    if (!input) return null
+    const {{color, backgroundColor}} = getComputedStyle(input)
+    return [color, backgroundColor]
+}})()"""
+AXE: Final = Path(__file__).parents[2] / "js/node_modules/axe-core/axe.min.js"
+VIOLATIONS: Final = """async () => {
+    const {violations} = await axe.run({include: [[".jp-OutputArea-output"]]}, {resultTypes: ["violations"]})
+    return violations.flatMap(({id, impact, nodes}) => nodes.map(({target}) => [impact, id, target.flat().join(" ")]))
+}"""
+LISTENERS: Final = """() => {
+    const {observe, disconnect} = MutationObserver.prototype
+    window.__watching = new Set()
+    MutationObserver.prototype.observe = function (target, options) {
+        if (options.attributeFilter?.includes("data-jp-theme-light")) window.__watching.add(this)
+        return observe.call(this, target, options)
+    }
+    MutationObserver.prototype.disconnect = function () {
+        window.__watching.delete(this)
+        return disconnect.call(this)
+    }
+}"""
+
+
+def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage) -> None:
+    """Plot and inputs turn dark and light again with JupyterLab; zoom and selection stay; nothing watches in the end."""
+    lab.open([SETUP])
+    lab.page.evaluate(LISTENERS)
+    lab.run(0)
+    expect(lab.output(0).get_by_role("figure", name="Sales")).to_be_visible()
+    wait_in_page(lab, f"{COLOURS} !== null", expected=True)
+    light = lab.page.evaluate(COLOURS)
+    assert lab.page.evaluate("window.__watching.size") == 1
+    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('plot').x_range.end = 5 }}")
+    wait_in_kernel(lab, "plot.x_range.end", 5)
+    lab.exec_in_kernel("source.selected.indices = [1]; document = w.document.to_json(deferred=False)")
+    try:
+        lab.page.evaluate(CHANGE_THEME, "JupyterLab Dark")
+        wait_in_kernel(lab, "plot.background_fill_color", "#20262B")
+        wait_in_page(lab, model_value("plot", "background_fill_color"), "#20262B")
+        wait_in_page(lab, COLOURS, ["rgb(255, 255, 255)", "rgb(32, 38, 43)"])
+        wait_in_page(lab, model_value("plot", "x_range.end"), 5)
+        lab.output(0).screenshot(path=SCREENSHOTS / "appearance_dark.png")
+    finally:
+        lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")
+    wait_in_kernel(lab, "plot.background_fill_color", "#ffffff")
+    wait_in_page(lab, COLOURS, light)
+    lab.output(0).screenshot(path=SCREENSHOTS / "appearance_light.png")
+    assert lab.eval_in_kernel("w.document.to_json(deferred=False) == document")
+    assert lab.eval_in_kernel("(plot.x_range.end, list(source.selected.indices))") in ((5, [1]), [5, [1]])
+    lab.exec_in_kernel("w.aria_label = 'Costs'")
+    expect(lab.output(0).get_by_role("figure", name="Costs")).to_be_visible()
+    lab.exec_in_kernel("w.close()")
+    wait_in_page(lab, f"{REPLICAS}.length", 0)
+    wait_in_page(lab, "window.__watching.size", 0)
+
+
+def _serious(lab: NotebookPage) -> list[list[str]]:
+    return [found for found in lab.page.evaluate(VIOLATIONS) if found[0] in ("serious", "critical")]
+
+
+def test_axe_finds_nothing_serious_in_the_quickstart(lab: NotebookPage) -> None:
+    """In the whole output, with what BokehJS draws in shadow roots, in a light and in a dark page."""
+    example = Example(lab, "01_quickstart")
+    example.run_until("penguins")
+    lab.output(1).locator(".bk-Canvas").first.wait_for()
+    lab.page.evaluate(AXE.read_text())
+    try:
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            lab.page.evaluate(CHANGE_THEME, theme)
+            wait_in_page(lab, "document.body.dataset.jpThemeLight", str(theme == "JupyterLab Light").lower())
+            assert _serious(lab) == []
+        # it would find something, in shadow roots, too
+        lab.page.evaluate(
+            "() => document.querySelector('.bk-Row').shadowRoot.querySelector('.bk-Figure').shadowRoot"
+            ".append(document.createElement('img'))"
+        )
+        assert [(impact, rule) for impact, rule, _ in _serious(lab)] == [("critical", "image-alt")]
+    finally:
+        lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")
