@@ -102,3 +102,14 @@ def test_many_pages_at_once_are_equal_and_all_go(world: World) -> None:
         world.leave(page, "gone")
     assert world.kept == (0, 0)
     assert world.widget.state is State.HIDDEN
+
+
+def test_events_of_one_page_are_not_sent_to_others(world: World) -> None:
+    one, other = (shown_page(world.widget, world.wire, name) for name in ("one", "other"))
+    event = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
+    changed = {"kind": "ModelChanged", "model": {"id": world.slider.id}, "attr": "value", "new": 5}
+    one.change({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event}, changed)
+    talk(one, other)
+    [patch] = [sent.content for sent in world.wire.customs(world.widget, "patch") if sent.content["origin"] == "one"]
+    assert [event["kind"] for event in patch["events"]] == ["ModelChanged"]  # BokehJS cannot read events
+    assert_followed(world.widget, one, other)
