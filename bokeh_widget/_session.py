@@ -386,6 +386,8 @@ class Session:
     def _pass_on(
         self, patch: ClientPatch, revision: int, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]
     ) -> None:
+        # the events of one page are Python's business: other pages cannot even read them
+        changes = [event for event in patch.events if event["kind"] != "MessageSent"]
         for connection in list(self._connections):
             if connection.is_shown:
                 others = connection.has_clients_beside(patch.client)
@@ -394,7 +396,7 @@ class Session:
                     Patch(
                         self.id,
                         revision,
-                        patch.events if others else [],
+                        changes if others else [],
                         raw_buffers if others else {},
                         bundles if others else [],
                         origin=patch.client,

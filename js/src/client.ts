@@ -151,6 +151,13 @@ export class Client {
     this.#ask_for_document();
   }
 
+  /** The line was cut: what was sent meanwhile may be lost, and the kernel may take the page for gone. */
+  return_to_line(): void {
+    if (this.#connected && this.#places.size > 0) {
+      this.#presence.compare();
+    }
+  }
+
   /** Frees everything; nothing is sent from here on. */
   async dispose(): Promise<void> {
     this.#uplink.flush();

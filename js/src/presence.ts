@@ -156,6 +156,16 @@ export class Presence {
     }
   }
 
+  /** Asks for the document unless what is shown is the newest. */
+  compare(): void {
+    const position = this.#options.position();
+    if (position === null) {
+      this.request.again();
+    } else {
+      this.attach(position);
+    }
+  }
+
   /** A document could not be shown; null if one could. */
   cannot_show(document: Position | null): void {
     this.#failed = document;

@@ -10,6 +10,7 @@ import {
 } from "@jupyter-widgets/base";
 import type { BundleSource } from "./bokehjs";
 import { Client, type Host } from "./client";
+import { Connection, follow_kernel, type KernelConnection } from "./connection";
 import { make_place } from "./element_place";
 import { follow_saving, type Saving } from "./fallback";
 import { OutputRegion } from "./output_region";
@@ -76,15 +77,8 @@ export class BokehJSModel extends WidgetModel implements BundleSource {
 }
 
 interface KernelOwner {
-  readonly kernel?: {
-    readonly statusChanged: {
-      connect(slot: (sender: unknown, status: string) => void): void;
-      disconnect(slot: (sender: unknown, status: string) => void): void;
-    };
-  } | null;
+  readonly kernel?: KernelConnection | null;
 }
-
-const KERNEL_IS_GONE: ReadonlySet<string> = new Set(["restarting", "autorestarting", "terminating", "dead"]);
 
 const DISCONNECTED =
   "Disconnected: the kernel that this plot belongs to has stopped or was restarted. Run the cell again.";
@@ -101,6 +95,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
   // Backbone calls initialize() from its constructor, before fields of this class exist: these are
   // declared only, and set there
   declare client: Client;
+  declare connection: Connection;
   declare private _release: AbortController;
 
   override defaults(): Attributes {
@@ -130,7 +125,9 @@ export class BokehWidgetModel extends DOMWidgetModel {
     this.on("change:_document", () => this.client.state_arrived(), this);
     this.on("comm_live_update", this._on_comm_live_update, this);
     const { signal } = this._release;
-    follow_kernel(this.widget_manager as unknown as KernelOwner, signal, () => this._disconnect());
+    this.connection = new Connection(() => this.client.return_to_line());
+    const { kernel } = this.widget_manager as unknown as KernelOwner;
+    follow_kernel(kernel, this.connection, signal, () => this._disconnect());
     follow_page(this.client, signal);
     if (this.get("_fallback") == "png") {
       const { context } = this.widget_manager as unknown as { readonly context?: Saving };
@@ -222,21 +219,6 @@ function host_of(model: BokehWidgetModel): Host {
   };
 }
 
-/** A kernel that stops tells nobody: neither models nor views are closed. */
-function follow_kernel(owner: KernelOwner, signal: AbortSignal, on_gone: () => void): void {
-  const { kernel } = owner;
-  if (kernel == null) {
-    return;
-  }
-  const on_status = (_sender: unknown, status: string): void => {
-    if (KERNEL_IS_GONE.has(status)) {
-      on_gone();
-    }
-  };
-  kernel.statusChanged.connect(on_status);
-  signal.addEventListener("abort", () => kernel.statusChanged.disconnect(on_status), { once: true });
-}
-
 /** A page that goes may be kept by the browser, and come back as it was without being loaded again. */
 export function follow_page(client: Client, signal: AbortSignal): void {
   window.addEventListener("pagehide", () => client.leave_page(), { signal });
@@ -253,6 +235,7 @@ export class BokehWidgetView extends DOMWidgetView {
   declare private _place_id: string | undefined;
   declare private _forget_handlers: () => void;
   declare private _output: OutputRegion;
+  declare private _leave_connection: () => void;
 
   override initialize(parameters: Parameters<DOMWidgetView["initialize"]>[0]): void {
     this._forget_handlers = track_message_handlers(this.model, () => super.initialize(parameters));
@@ -270,10 +253,14 @@ export class BokehWidgetView extends DOMWidgetView {
     const notices = document.createElement("div");
     notices.classList.add("bokeh-widget-notices");
     notices.setAttribute("role", "status");
+    const line = document.createElement("div");
+    line.classList.add("bokeh-widget-connection");
+    line.setAttribute("role", "status");
+    this._leave_connection = this.model.connection.add_place(line);
     const output = document.createElement("div");
     const { client, widget_manager } = this.model;
     this._output = new OutputRegion(output, rendermime_of(widget_manager), () => client.clear_output());
-    this.el.append(plot, notices, output);
+    this.el.append(plot, line, notices, output);
     const place = make_place(plot, notices, this._output);
     const { mismatch } = this.model;
     if (mismatch != "") {
@@ -298,6 +285,7 @@ export class BokehWidgetView extends DOMWidgetView {
     const id = this._place_id;
     this._place_id = undefined;
     this._forget_handlers();
+    this._leave_connection();
     this._output.dispose();
     if (id !== undefined) {
       void this.model.client.remove_place(id);

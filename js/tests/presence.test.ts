@@ -221,3 +221,20 @@ describe("a kernel that asks where the page is", () => {
     expect(settle()).toEqual(["hi"]);
   });
 });
+
+describe("a line that is back", () => {
+  test("is asked for the document, if it is not the one that is shown", () => {
+    revision = 7;
+    presence.compare();
+    vi.advanceTimersByTime(60_000);
+    expect(sent).toMatchObject([{ kind: "attach", session: "s", revision: 7 }]);
+  });
+
+  test("is asked until the document comes, where nothing is shown", () => {
+    is_shown = false;
+    presence.compare();
+    vi.advanceTimersByTime(60_000);
+    expect(kinds().length).toBeGreaterThan(1);
+    expect(sent[0]).toMatchObject({ kind: "attach", session: null, revision: null });
+  });
+});

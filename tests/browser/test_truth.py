@@ -1,0 +1,185 @@
+"""One document, all kinds of changes, and what users do to the page: every view is what Python has, model by model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.harness import bokeh_counts
+from tests.browser.test_faults import PAGE_VALUES
+from tests.browser.waiting import REPLICAS, model_value, wait_in_kernel, wait_in_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+    from tests.browser.harness import NotebookPage, PageLog
+
+CELL: Final = """
+import threading
+import ipywidgets
+import numpy as np
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource, Div, Slider
+from bokeh.plotting import figure
+from bokeh_widget import BokehWidget
+
+source = ColumnDataSource({"n": np.arange(3.0), "y": np.array([2.0, 5.0, 8.0])}, name="source")
+plot = figure(name="plot", width=300, height=200, x_range=(0, 10), y_range=(0, 10), tools="pan,tap", toolbar_location=None)
+plot.scatter("n", "y", source=source, size=10)
+slider = Slider(name="slider", start=0, end=10**6, value=0)
+div = Div(name="div", text="start")
+rows = [3]
+w = BokehWidget(column(slider, div, plot))
+
+slider.on_change("value", lambda attr, old, new: div.update(text=f"slider {new}"))
+
+def stream():
+    n = np.arange(rows[0], rows[0] + 2.0)
+    rows[0] += 2
+    source.stream({"n": n, "y": n / 2}, rollover=200)
+
+stop = threading.Event()
+def stream_on():
+    while not stop.wait(0.005):
+        stream()
+thread = threading.Thread(target=stream_on)
+
+def plain(value):
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(v) for v in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    return {"id": value.id} if hasattr(value, "id") else value
+
+CHECKED = {"value", "title", "text", "data", "start", "end", "width", "height", "children", "renderers", "name", "indices"}
+
+def values():
+    with w.session.lock:
+        return {
+            model.id: {name: plain(getattr(model, name)) for name in sorted(CHECKED & set(model.properties()))}
+            for model in w.document.models
+        }
+w
+"""
+
+CHANGE: Final = f"""async n => {{
+  const {{ document }} = {REPLICAS}[0];
+  const of = name => document.get_model_by_name(name);
+  of("slider").value = n;
+  of("plot").x_range.setv({{start: n, end: n + 10}});
+  of("source").selected.indices = [n % 3];
+}}"""
+
+
+def _drag(page: NotebookPage, canvas: Locator, dx: float) -> None:
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.page.mouse.move(x, y)
+    page.page.mouse.down()
+    page.page.mouse.move(x + dx, y, steps=4)
+    page.page.mouse.up()
+
+
+def _shown(page: NotebookPage, index: int = 0) -> None:
+    expect(page.output(index).locator(".bk-Figure")).to_be_visible()
+    wait_in_page(page, f"{REPLICAS}.length", 1)
+
+
+def _open(page: NotebookPage, *cells: str) -> None:
+    page.open([CELL, *cells])
+    page.run(0)
+    _shown(page)
+    wait_in_kernel(page, "w.state.value", "shown")
+
+
+def _assert_equal(*pages: NotebookPage) -> None:
+    """Wait until nothing is on its way, and compare every model of every page with Python's."""
+    for page in pages:
+        wait_in_page(page, f"{REPLICAS}[0].in_flight + {REPLICAS}[0].waiting", 0)
+    for page in pages:
+        wait_in_page(page, f"{REPLICAS}[0].revision", page.eval_in_kernel("w.session.revision"))
+        python: dict[str, dict[str, Any]] = json.loads(page.eval_in_kernel("__import__('json').dumps(values())"))
+        names = {model: list(values) for model, values in python.items()}
+        assert page.page.evaluate(PAGE_VALUES, names) == python
+
+
+def _change_all(n: int, page: NotebookPage, *others: NotebookPage) -> None:
+    """Change in all five ways: Python, slider, ranges, selection, stream; then everybody is equal."""
+    page.exec_in_kernel(f"plot.title.text = 'python {n}'; stream()")
+    page.page.evaluate(CHANGE, n)
+    wait_in_kernel(page, "(slider.value, plot.x_range.start, source.selected.indices)", [n, n, [n % 3]])
+    for each in (page, *others):
+        wait_in_page(each, model_value("div", "text"), f"slider {n}")
+        wait_in_page(each, model_value("plot", "title.text"), f"python {n}")
+    _assert_equal(page, *others)
+
+
+@pytest.fixture(params=["lab", "notebook7"])
+def notebook(request: pytest.FixtureRequest) -> NotebookPage:
+    """Give a page of each front end in which a user runs cells."""
+    page: NotebookPage = request.getfixturevalue(request.param)
+    return page
+
+
+def test_places_of_one_page(notebook: NotebookPage) -> None:
+    """In two cells, in a Tab, pulled about with the mouse, and each torn down alone."""
+    _open(notebook, "w", "ipywidgets.Tab([ipywidgets.VBox([w])], titles=['plot'])")
+    for index in (1, 2):
+        notebook.run(index)
+        _shown(notebook, index)
+    _change_all(7, notebook)
+    _drag(notebook, notebook.output(1).locator(".bk-events").first, 50)
+    wait_in_kernel(notebook, "plot.x_range.start < 6", True)
+    _assert_equal(notebook)
+    views = f"{REPLICAS}[0].views.length"
+    for index, left in ((0, 2), (2, 1)):
+        notebook.clear_output(index)
+        wait_in_page(notebook, views, left)
+        _change_all(10 + index, notebook)
+    notebook.clear_output(1)
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
+    [counts] = bokeh_counts(notebook.page).values()
+    assert (counts.documents, counts.views) == (0, 0)
+
+
+def test_a_new_view_of_the_output(lab: NotebookPage) -> None:
+    _open(lab)
+    lab.page.evaluate("() => { window.jupyterapp.shell.mode = 'multiple-document'; }")
+    lab._call("command", 0, "notebook:create-output-view")
+    wait_in_page(lab, f"{REPLICAS}[0].views.length", 2)
+    _change_all(5, lab)
+    lab.clear_output(0)
+    wait_in_page(lab, f"{REPLICAS}.length", 0)  # that view follows the output of the cell
+
+
+def test_a_busy_kernel_and_interrupts(lab: NotebookPage) -> None:
+    _open(
+        lab,
+        "import time\nfor i in range(10**6):\n    div.text = f'loop {i}'\n    stream()\n    time.sleep(0.002)",
+    )
+    lab.start(1)
+    wait_in_page(lab, f"{model_value('div', 'text')}?.startsWith('loop')", True)
+    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 5 }}")
+    lab.interrupt()
+    with pytest.raises(AssertionError, match="KeyboardInterrupt"):
+        lab.wait(1)
+    wait_in_kernel(lab, "slider.value", 5)
+    _assert_equal(lab)
+    _change_all(6, lab)
+
+
+def test_a_restarted_kernel_says_so_and_the_cell_runs_again(lab: NotebookPage, page_errors: PageLog) -> None:
+    page_errors.allow("restart|Canceled", "the kernel is restarted")
+    _open(lab)
+    lab.restart_kernel()
+    expect(lab.output(0).locator(".bokeh-widget-warning")).to_contain_text("Run the cell again")
+    expect(lab.output(0).locator(".bokeh-widget-connection")).to_be_hidden()
+    wait_in_page(lab, f"{REPLICAS}.length", 0)
+    lab.run(0)
+    _shown(lab)
+    _change_all(2, lab)
