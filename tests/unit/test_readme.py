@@ -40,6 +40,7 @@ GUIDES: Final = (
     "docs/applications.md",
     "docs/from_bokeh_server.md",
     "docs/appearance.md",
+    "docs/state.md",
 )
 MAX_PICTURE_BYTES: Final = 200_000
 
