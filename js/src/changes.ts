@@ -72,6 +72,13 @@ export function change_of(bokeh: BokehRoot, event: DocumentEvent): ModelChange {
 
 type EventClass = new (document: Document, model: HasProps, ...values: unknown[]) => DocumentEvent;
 
+/** The event that a property has the value which it has now. */
+export function changed_event(bokeh: BokehRoot, model: HasProps, attr: string): DocumentEvent {
+  const { ModelChangedEvent } = bokeh.require("document/events") as Readonly<Record<string, EventClass>>;
+  const document = model.document as Document;
+  return new (ModelChangedEvent as EventClass)(document, model, attr, model.property(attr).get_value());
+}
+
 /** The event to encode for a change; the data of a source are those of this moment. */
 export function event_of(bokeh: BokehRoot, document: Document, change: ModelChange): DocumentEvent {
   const classes = bokeh.require("document/events") as Readonly<Record<string, EventClass>>;

@@ -3,11 +3,15 @@
 import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
 import type { Document, Patch } from "@bokeh/bokehjs/build/js/lib/document/document";
 import type { DocumentEvent } from "@bokeh/bokehjs/build/js/lib/document/events";
-import { change_of, changed_model, event_of } from "./changes";
+import { change_of, changed_event, changed_model, event_of } from "./changes";
 import { Coalescer } from "./coalescing";
 import { ChangeEncoder, type EncodedChanges } from "./encoder";
 import { type DocumentState, exact_buffer } from "./protocol";
 import { after_patch, type BokehRoot, release_document } from "./upstream";
+
+interface Ref {
+  readonly id: string;
+}
 
 export interface ReplicaOptions {
   /** The document was shown before, and Python has heard that it is ready. */
@@ -74,6 +78,23 @@ export class Replica {
     this.document.apply_json_patch({ events } as unknown as Patch, buffers);
     after_patch(this.document);
     this.revision = revision;
+    this.#tell_what_stayed(events);
+  }
+
+  /**
+   * A part of a patch may lead to a change of a property here, which a later part sets again: Python, to which the
+   * change of this page comes last, is told what stayed.
+   */
+  #tell_what_stayed(events: readonly unknown[]): void {
+    if (this.#changes.is_empty) {
+      return;
+    }
+    for (const event of events as readonly { readonly kind: string; readonly model: Ref; readonly attr: string }[]) {
+      const model = event.kind == "ModelChanged" ? this.document.get_model_by_id(event.model.id) : null;
+      if (model !== null && this.#changes.has_property(model, event.attr)) {
+        this.#changes.put(change_of(this.#bokeh, changed_event(this.#bokeh, model, event.attr)));
+      }
+    }
   }
 
   /** The document as it is now, all of it in the text: what is saved in a page without a kernel. */

@@ -130,6 +130,19 @@ describe("patches of Python", () => {
     await task();
     expect(changes.map(({ events }) => events)).toEqual([[changed("button", "label", "at 7")]]);
   });
+
+  test("and what they lead to: of a property that both set, the last one stays on both sides", async () => {
+    const { change } = required(model("slider").properties["value"]);
+    model("slider").connect(change, () => model("button").setv({ label: "here" }));
+    replica.apply([changed("slider", "value", 7), changed("button", "label", "Python")], new Map(), 1);
+    await task();
+    expect(value_of(model("button"), "label")).toBe("Python");
+    expect(changes.map(({ events }) => events)).toEqual([[changed("button", "label", "Python")]]);
+    replica.apply([changed("button", "label", "Python 2"), changed("slider", "value", 8)], new Map(), 2);
+    await task();
+    expect(value_of(model("button"), "label")).toBe("here");
+    expect(changes[1]?.events).toEqual([changed("button", "label", "here")]);
+  });
 });
 
 describe("changes of the browser", () => {
