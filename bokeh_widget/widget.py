@@ -17,6 +17,7 @@ from ipywidgets import widget_serialization
 from . import _capture, _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
+from ._export import FileExports
 from ._flow import now_ms
 from ._hosting import open_content
 from ._options import Options
@@ -76,7 +77,7 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-class BokehWidget(CollectableDOMWidget):
+class BokehWidget(FileExports, CollectableDOMWidget):
     """A live Bokeh document as a Jupyter widget.
 
     Parameters

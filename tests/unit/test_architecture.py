@@ -50,6 +50,7 @@ ORDER: Final = (
     "_clients",
     "_wire",
     "_pages",
+    "_export",
     "_kernel",
     "_application",
     "_hosting",
