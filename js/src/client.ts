@@ -8,6 +8,7 @@
 import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
 import { type HiddenViews, type Place, Places, type Shown } from "./places";
+import { PictureRequests } from "./picture_requests";
 import { Presence } from "./presence";
 import {
   type ChunkMessage,
@@ -69,6 +70,11 @@ export class Client {
     position: () => (this.#is_shown ? this.#replica : null),
     send: (message) => this.#send(message),
   });
+  readonly #pictures = new PictureRequests(
+    this.id,
+    (message, buffers) => this.#send(message, buffers),
+    () => this.#places.trees,
+  );
   #bokeh: BokehRoot | null = null;
   #replica: Replica | null = null;
   #incoming: Incoming | null = null;
@@ -163,6 +169,7 @@ export class Client {
     this.#waiting = [];
     this.#incoming = null;
     this.#arrivals.clear();
+    this.#pictures.refuse_all();
     this.#presence.call_off();
     this.#uplink.stop();
   }
@@ -208,6 +215,12 @@ export class Client {
           this.#uplink.acknowledge(message.seq);
           this.#uplink.settled(message.seq);
           this.#ask_for_document();
+        }
+        return;
+      case "picture":
+        if (message.client == this.id) {
+          this.#pictures.add(message);
+          this.#work();
         }
         return;
       case "chunk":
@@ -326,10 +339,19 @@ export class Client {
     }
     this.#is_working = true;
     this.#working = this.#run().then(() => {
+      this.#make_pictures();
       if (this.#has_work()) {
         this.#work();
       }
     });
+  }
+
+  #make_pictures(): void {
+    if (!this.#is_shown) {
+      this.#pictures.refuse_all();
+    } else if (this.#replica !== null && !this.#places.has_unbuilt) {
+      this.#pictures.make(this.#replica);
+    }
   }
 
   #has_work(): boolean {
@@ -379,6 +401,7 @@ export class Client {
       this.#incoming = null;
       this.#attached = this.#replica !== null; // without one, the next place asks for the document
       this.#presence.request.stop();
+      this.#pictures.refuse_all("the page cannot show the document; its message is in the cell");
       this.fail("show the document", error);
     } finally {
       this.#is_working = false;

@@ -123,8 +123,9 @@ function scene_of(views: readonly ElementView[]): Scene {
   };
 }
 
-function is_displayed({ el }: ElementView): boolean {
-  const { width, height } = el.getBoundingClientRect();
+/** Whether a view has a size in the page just now. */
+export function is_displayed(view: View): boolean {
+  const { width, height } = (view as ElementView).el.getBoundingClientRect();
   return width > 0 && height > 0;
 }
 

@@ -1,5 +1,6 @@
 /** The places that show the document of one client, and the views in them. */
 
+import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
 import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
 import { type OutputChange, Outputs } from "./outputs";
 import type { OutputMessage } from "./protocol";
@@ -63,6 +64,11 @@ export class Places {
   /** The roots of all view trees that are shown. */
   get views(): unknown[] {
     return [...this.#entries.values()].flatMap(({ view }) => view?.views ?? []);
+  }
+
+  /** The same, of each place. */
+  get trees(): View[][] {
+    return [...this.#entries.values()].map(({ view }) => view?.views ?? []);
   }
 
   get has_leaving(): boolean {

@@ -70,6 +70,16 @@ export interface SyncMessage {
   readonly revision: number;
 }
 
+/** Python asks this client for a picture of the document once it is at this revision. */
+export interface PictureMessage {
+  readonly kind: "picture";
+  readonly client: string;
+  readonly request: string;
+  readonly type: "png" | "svg";
+  readonly session: string;
+  readonly revision: number;
+}
+
 export interface RefusedMessage {
   readonly kind: "refused";
   readonly client: string;
@@ -127,6 +137,7 @@ export type KernelMessage =
   | DocumentMessage
   | ChunkMessage
   | SyncMessage
+  | PictureMessage
   | RefusedMessage
   | NoticeMessage
   | OutputMessage;
@@ -156,6 +167,16 @@ export type ClientMessage =
   | (Viewed & { readonly kind: "hi"; readonly view: string })
   | (Viewed & { readonly kind: "gone"; readonly view: string })
   | (Ticked & { readonly kind: "bye" })
+  | {
+      readonly kind: "picture";
+      readonly client: string;
+      readonly request: string;
+      /** Why there is none; null if it is the buffer of the message. */
+      readonly error: string | null;
+      readonly width: number;
+      readonly height: number;
+      readonly omitted: readonly string[];
+    }
   | { readonly kind: "clear_output"; readonly client: string }
   | {
       readonly kind: "patch";
@@ -243,6 +264,13 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     sizes: (value) => Array.isArray(value) && value.every(is_size),
   },
   sync: { session: is_string, revision: is_count },
+  picture: {
+    client: is_string,
+    request: is_string,
+    type: (value) => value === "png" || value === "svg",
+    session: is_string,
+    revision: is_count,
+  },
   refused: { client: is_string, seq: is_count, message: is_string },
   output: {
     client: or_null(is_string),
