@@ -7,13 +7,14 @@
 
 import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
+import { answer_export } from "./exports";
 import { type HiddenViews, type Place, Places, type Shown } from "./places";
-import { PictureRequests } from "./picture_requests";
 import { Presence } from "./presence";
 import {
   type ChunkMessage,
   type ClientMessage,
   type DocumentState,
+  type ExportMessage,
   events_of,
   type KernelMessage,
   type PatchMessage,
@@ -70,11 +71,6 @@ export class Client {
     position: () => (this.#is_shown ? this.#replica : null),
     send: (message) => this.#send(message),
   });
-  readonly #pictures = new PictureRequests(
-    this.id,
-    (message, buffers) => this.#send(message, buffers),
-    () => this.#places.trees,
-  );
   #bokeh: BokehRoot | null = null;
   #replica: Replica | null = null;
   #incoming: Incoming | null = null;
@@ -169,7 +165,6 @@ export class Client {
     this.#waiting = [];
     this.#incoming = null;
     this.#arrivals.clear();
-    this.#pictures.refuse_all();
     this.#presence.call_off();
     this.#uplink.stop();
   }
@@ -209,18 +204,17 @@ export class Client {
       case "output":
         this.#places.take_output(message, this.id);
         return;
+      case "export":
+        if (message.client == this.id) {
+          void this.#export(message);
+        }
+        return;
       case "refused":
         if (message.client == this.id) {
           this.#places.say("error", message.message);
           this.#uplink.acknowledge(message.seq);
           this.#uplink.settled(message.seq);
           this.#ask_for_document();
-        }
-        return;
-      case "picture":
-        if (message.client == this.id) {
-          this.#pictures.add(message);
-          this.#work();
         }
         return;
       case "chunk":
@@ -259,6 +253,15 @@ export class Client {
   #take_chunk(message: ChunkMessage, buffers: readonly BufferSource[]): void {
     this.#presence.request.restart_wait();
     this.#places.show_progress(this.#arrivals.add_chunk(message, buffers));
+  }
+
+  async #export(message: ExportMessage): Promise<void> {
+    const trees = (session: string, revision: number) => {
+      const replica = this.#replica;
+      const has_it = replica?.session == session && replica.revision >= revision && !this.#has_work();
+      return has_it && !this.#is_working ? this.#places.trees : null;
+    };
+    this.#send(...(await answer_export(message, this.id, { trees, is_wanted: () => this.#is_shown })));
   }
 
   #enqueue(arrival: Arrival): void {
@@ -339,19 +342,10 @@ export class Client {
     }
     this.#is_working = true;
     this.#working = this.#run().then(() => {
-      this.#make_pictures();
       if (this.#has_work()) {
         this.#work();
       }
     });
-  }
-
-  #make_pictures(): void {
-    if (!this.#is_shown) {
-      this.#pictures.refuse_all();
-    } else if (this.#replica !== null && !this.#places.has_unbuilt) {
-      this.#pictures.make(this.#replica);
-    }
   }
 
   #has_work(): boolean {
@@ -401,7 +395,6 @@ export class Client {
       this.#incoming = null;
       this.#attached = this.#replica !== null; // without one, the next place asks for the document
       this.#presence.request.stop();
-      this.#pictures.refuse_all("the page cannot show the document; its message is in the cell");
       this.fail("show the document", error);
     } finally {
       this.#is_working = false;

@@ -70,16 +70,6 @@ export interface SyncMessage {
   readonly revision: number;
 }
 
-/** Python asks this client for a picture of the document once it is at this revision. */
-export interface PictureMessage {
-  readonly kind: "picture";
-  readonly client: string;
-  readonly request: string;
-  readonly type: "png" | "svg";
-  readonly session: string;
-  readonly revision: number;
-}
-
 export interface RefusedMessage {
   readonly kind: "refused";
   readonly client: string;
@@ -132,15 +122,27 @@ export interface OutputMessage {
   readonly blocks: readonly OutputBlock[];
 }
 
+/** The kernel asks one client for a picture of the document at this revision, or a later one. */
+export interface ExportMessage {
+  readonly kind: "export";
+  readonly client: string;
+  readonly request: string;
+  readonly session: string;
+  readonly revision: number;
+  readonly type: "png" | "svg";
+  /** After this time the answer is awaited no more. */
+  readonly timeout_ms: number;
+}
+
 export type KernelMessage =
   | PatchMessage
   | DocumentMessage
   | ChunkMessage
   | SyncMessage
-  | PictureMessage
   | RefusedMessage
   | NoticeMessage
-  | OutputMessage;
+  | OutputMessage
+  | ExportMessage;
 
 /** What says which views there are, in order. */
 interface Ticked {
@@ -167,17 +169,20 @@ export type ClientMessage =
   | (Viewed & { readonly kind: "hi"; readonly view: string })
   | (Viewed & { readonly kind: "gone"; readonly view: string })
   | (Ticked & { readonly kind: "bye" })
+  | { readonly kind: "clear_output"; readonly client: string }
   | {
-      readonly kind: "picture";
+      readonly kind: "exported";
       readonly client: string;
       readonly request: string;
-      /** Why there is none; null if it is the buffer of the message. */
-      readonly error: string | null;
+      /** In pixels of the picture. */
       readonly width: number;
       readonly height: number;
+      /** Types of the models that are not in it. */
       readonly omitted: readonly string[];
+      /** Why there is no picture; null if there is one, which is the only buffer then. */
+      readonly error: string | null;
+      readonly buffers: readonly string[];
     }
-  | { readonly kind: "clear_output"; readonly client: string }
   | {
       readonly kind: "patch";
       readonly client: string;
@@ -264,13 +269,6 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     sizes: (value) => Array.isArray(value) && value.every(is_size),
   },
   sync: { session: is_string, revision: is_count },
-  picture: {
-    client: is_string,
-    request: is_string,
-    type: (value) => value === "png" || value === "svg",
-    session: is_string,
-    revision: is_count,
-  },
   refused: { client: is_string, seq: is_count, message: is_string },
   output: {
     client: or_null(is_string),
@@ -278,6 +276,14 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     first: is_size,
     cut: is_size,
     blocks: (value) => Array.isArray(value) && value.every(is_block),
+  },
+  export: {
+    client: is_string,
+    request: is_string,
+    session: is_string,
+    revision: is_count,
+    type: (value) => value === "png" || value === "svg",
+    timeout_ms: is_size,
   },
   notice: { level: (value) => value === "error" || value === "warning", text: is_string },
 };

@@ -133,6 +133,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
       },
       [],
     ),
+  client_exported: () => handle("kernel_export"),
   client_gone: () => page.client.remove_place(page.place_id),
   client_hi: () => undefined,
   client_patch_column_data_changed: () => {

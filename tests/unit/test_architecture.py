@@ -49,6 +49,7 @@ ORDER: Final = (
     "_session",
     "_clients",
     "_wire",
+    "_pictures",
     "_pages",
     "_export",
     "_kernel",
