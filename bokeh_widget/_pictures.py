@@ -43,7 +43,7 @@ class Asked:
     timeout_ms: int
     request: str = field(default_factory=lambda: uuid.uuid4().hex)
     client: str | None = None
-    answer: Future[bytes] = field(default_factory=Future)
+    answer: Future[Exported] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
         # whoever waits may be cancelled; the answer can be set all the same
@@ -102,9 +102,7 @@ class Pictures:
             return
         if message.error is None and len(message.buffers) == 1:
             del self._asked[asked.request]
-            if message.omitted:
-                log.warning("a picture shows plots alone; it has an empty place for %s", ", ".join(message.omitted))
-            asked.answer.set_result(*message.buffers.values())
+            asked.answer.set_result(message)
         else:
             self._fail(asked, message.error or f"{len(message.buffers)} buffers came instead of one")
 
@@ -215,7 +213,7 @@ async def picture_of(shown: Pictured, kind: PictureType, timeout_s: float) -> by
         asked = Asked(kind, session.id, session.revision, timeout_ms=math.ceil(timeout_s * 1000))
         pages.pictures.ask(asked, pages.clients)
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(asked.answer), timeout_s)
+        found = await asyncio.wait_for(asyncio.wrap_future(asked.answer), timeout_s)
     except TimeoutError:
         what = "no page has shown it" if asked.client is None else "the page did not answer"
         raise ExportError(
@@ -225,3 +223,7 @@ async def picture_of(shown: Pictured, kind: PictureType, timeout_s: float) -> by
         ) from None
     finally:
         pages.pictures.forget(asked)
+    if found.omitted:  # said here, where it belongs to the cell that awaits
+        log.warning("a picture shows plots alone; it has an empty place for %s", ", ".join(found.omitted))
+    (data,) = found.buffers.values()
+    return data

@@ -158,8 +158,8 @@ async def test_what_is_not_in_the_picture_is_logged(
     png, question = await _asked(wire, widget, widget.to_png())
     with caplog.at_level(logging.WARNING):
         _answer(page, question, omitted=["Slider", "DataTable"])
+        await png
     assert "empty place for Slider, DataTable" in caplog.text
-    await png
 
 
 @in_loop

@@ -31,8 +31,15 @@ DOCUMENTS: Final = (
     "docs/applications.md",
     "docs/sessions.md",
     "docs/from_bokeh_server.md",
+    "docs/export.md",
 )
-GUIDES: Final = ("docs/protocol.md", "docs/sessions.md", "docs/applications.md", "docs/from_bokeh_server.md")
+GUIDES: Final = (
+    "docs/protocol.md",
+    "docs/sessions.md",
+    "docs/applications.md",
+    "docs/from_bokeh_server.md",
+    "docs/export.md",
+)
 MAX_PICTURE_BYTES: Final = 200_000
 
 
