@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ._clients import Client, Clients
 from ._flow import Patch
 from ._heartbeat import BEATS_UNTIL_ASKED, BEATS_UNTIL_LOST, BEATS_WHILE_LOADING
+from ._pictures import Pictures
 from ._protocol import (
     PROTOCOL_VERSION,
     Acknowledgement,
@@ -22,6 +23,7 @@ from ._protocol import (
     ClientMessage,
     ClientPatch,
     DocumentState,
+    Exported,
     ViewGone,
     ViewShown,
 )
@@ -56,6 +58,7 @@ class Pages:
         self.model_id = ""
         self.wire: Final = wire
         self.clients: Final = Clients()
+        self.pictures: Final = Pictures(wire.export)
         self.is_due = False
         """Whether the document is too large to come with the comm, and was not sent since."""
         self.resyncs = 0
@@ -161,7 +164,9 @@ class Pages:
 
     # --- from the pages --------------------------------------------------------------------
 
-    def take(self, session: Session, message: ClientMessage, buffers: Sequence[Buffer]) -> None:
+    def take(  # noqa: C901  # one for each kind
+        self, session: Session, message: ClientMessage, buffers: Sequence[Buffer]
+    ) -> None:
         """Do what a page says. The lock of the session is held.
 
         Parameters
@@ -190,12 +195,15 @@ class Pages:
                 self._on_patch(session, message, dict(zip(message.buffers, buffers, strict=True)))
             case ClearOutput():
                 session.output.clear()
+            case Exported():
+                self.pictures.take(message)
             case ClientError():
                 error = BrowserError(message.message, context=message.context, stack=message.stack)
                 session.report_error(error, show=False)
         if client.is_present:
             session.heartbeat.start()
         self._note_scheme(session, client, message)
+        self.pictures.look(self.clients)
 
     def _note_scheme(self, session: Session, client: Client, message: ClientMessage) -> None:
         if not isinstance(message, ViewShown) or message.scheme is None:
@@ -228,6 +236,7 @@ class Pages:
                 is_asked = True
         if is_asked:
             self.wire.sync(session.id, session.revision)
+        self.pictures.look(self.clients)
 
     def _hear(self, session: Session, message: ClientMessage) -> Client:
         """Take note that a page is there, even if it was taken for gone."""
@@ -245,6 +254,7 @@ class Pages:
 
     def leave(self, session: Session) -> None:
         """Wait for no page any more in this session. Its lock is held."""
+        self.pictures.fail_all("the widget was closed, or shows something else now")
         for client in self.clients.present():
             session.flow.leave(self.peer(client))
 

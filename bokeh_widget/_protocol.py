@@ -173,8 +173,30 @@ class OutputMessage(TypedDict):
     blocks: list[OutputBlock]
 
 
+PictureType: TypeAlias = Literal["png", "svg"]
+
+
+class ExportMessage(TypedDict):
+    """The question to one client for a picture of the document at this revision, or a later one."""
+
+    kind: Literal["export"]
+    client: str
+    request: str
+    session: str
+    revision: int
+    type: PictureType
+    timeout_ms: int
+
+
 KernelMessage: TypeAlias = (
-    PatchMessage | DocumentMessage | ChunkMessage | SyncMessage | RefusedMessage | NoticeMessage | OutputMessage
+    PatchMessage
+    | DocumentMessage
+    | ChunkMessage
+    | SyncMessage
+    | RefusedMessage
+    | NoticeMessage
+    | OutputMessage
+    | ExportMessage
 )
 
 
@@ -270,8 +292,21 @@ class ClearOutput:
     client: str
 
 
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The picture that a client was asked for, as its only buffer; or why there is none."""
+
+    client: str
+    request: str
+    width: int
+    height: int
+    omitted: list[str]
+    error: str | None
+    buffers: dict[str, bytes]
+
+
 ClientMessage: TypeAlias = (
-    Attach | ViewShown | ViewGone | Acknowledgement | ClientGone | ClientPatch | ClientError | ClearOutput
+    Attach | ViewShown | ViewGone | Acknowledgement | ClientGone | ClientPatch | ClientError | ClearOutput | Exported
 )
 
 
@@ -295,14 +330,14 @@ def _field(
     return value
 
 
-def _views(content: Mapping[str, object]) -> list[str]:
-    views: list[object] = _field(content, "views", list)
-    if not all(isinstance(view, str) for view in views):
+def _names(content: Mapping[str, object], field: str) -> list[str]:
+    names: list[object] = _field(content, field, list)
+    if not all(isinstance(name, str) for name in names):
         raise ProtocolError(
-            f"message {content.get('kind')!r} from the page: field 'views' must be a list of str, "
-            f"but got {short(views)}; {_REMEDY}"
+            f"message {content.get('kind')!r} from the page: field {field!r} must be a list of str, "
+            f"but got {short(names)}; {_REMEDY}"
         )
-    return [str(view) for view in views]
+    return [str(name) for name in names]
 
 
 def _scheme(content: Mapping[str, object]) -> Scheme | None:
@@ -324,16 +359,18 @@ def _named_buffers(content: Mapping[str, object], buffers: Sequence[Buffer], lim
     names: list[object] = _field(content, "buffers", list)
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise ProtocolError(
-            f"patch from the page: the names of buffers must be distinct strings, but got {short(names)}; {_REMEDY}"
+            f"{content['kind']} from the page: the names of buffers must be distinct strings, "
+            f"but got {short(names)}; {_REMEDY}"
         )
     if len(names) != len(buffers):
         raise ProtocolError(
-            f"patch from the page names {len(names)} buffers {short(names)}, but {len(buffers)} came with it; {_REMEDY}"
+            f"{content['kind']} from the page names {len(names)} buffers {short(names)}, "
+            f"but {len(buffers)} came with it; {_REMEDY}"
         )
     size_bytes = sum(memoryview(buffer).nbytes for buffer in buffers)
     if size_bytes > limit_bytes:
         raise FrameTooLargeError(
-            f"patch from the page carries {size_bytes} bytes, more than the limit of {limit_bytes}; "
+            f"{content['kind']} from the page carries {size_bytes} bytes, more than the limit of {limit_bytes}; "
             "send the data in smaller pieces"
         )
     return {str(name): bytes(buffer) for name, buffer in zip(names, buffers, strict=True)}
@@ -371,7 +408,7 @@ def parse_client_message(  # noqa: C901, PLR0911  # one for each kind
     if not isinstance(content, Mapping):
         raise ProtocolError(f"a message from the page must be an object, but got {short(content)}; {_REMEDY}")
     kind = content.get("kind")
-    if kind not in ("attach", "hi", "gone", "ack", "bye", "patch", "error", "clear_output"):
+    if kind not in ("attach", "hi", "gone", "ack", "bye", "patch", "error", "clear_output", "exported"):
         raise ProtocolError(f"unknown kind of message from the page: {short(kind)}; {_REMEDY}")
     client: str = _field(content, "client", str)
     match kind:
@@ -385,14 +422,14 @@ def parse_client_message(  # noqa: C901, PLR0911  # one for each kind
                 revision=_field(content, "revision", (int, type(None))),
                 protocol=_field(content, "protocol", int),
                 seq=_field(content, "seq", int),
-                views=_views(content),
+                views=_names(content, "views"),
                 tick=_field(content, "tick", int),
             )
         case "hi":
             return ViewShown(
                 client=client,
                 view=_field(content, "view", str),
-                views=_views(content),
+                views=_names(content, "views"),
                 tick=_field(content, "tick", int),
                 scheme=_scheme(content),
             )
@@ -400,7 +437,7 @@ def parse_client_message(  # noqa: C901, PLR0911  # one for each kind
             return ViewGone(
                 client=client,
                 view=_field(content, "view", str),
-                views=_views(content),
+                views=_names(content, "views"),
                 tick=_field(content, "tick", int),
             )
         case "ack":
@@ -409,11 +446,21 @@ def parse_client_message(  # noqa: C901, PLR0911  # one for each kind
                 session=_field(content, "session", str),
                 revision=_field(content, "revision", int),
                 cost_ms=_field(content, "cost_ms", (int, float)),
-                views=_views(content),
+                views=_names(content, "views"),
                 tick=_field(content, "tick", int),
             )
         case "clear_output":
             return ClearOutput(client=client)
+        case "exported":
+            return Exported(
+                client=client,
+                request=_field(content, "request", str),
+                width=_field(content, "width", int),
+                height=_field(content, "height", int),
+                omitted=_names(content, "omitted"),
+                error=_field(content, "error", (str, type(None))),
+                buffers=_named_buffers(content, buffers, limit_bytes),
+            )
         case "bye":
             return ClientGone(client=client, tick=_field(content, "tick", int))
         case "patch":

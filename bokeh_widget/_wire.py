@@ -12,6 +12,7 @@ from ._protocol import (
     ChunkMessage,
     DocumentMessage,
     DocumentState,
+    ExportMessage,
     KernelMessage,
     NoticeMessage,
     OutputMessage,
@@ -123,6 +124,10 @@ class Wire:
     def refused(self, client: str, seq: int, message: str) -> None:
         """Tell a client that its patch was not applied."""
         self._frame(RefusedMessage(kind="refused", client=client, seq=seq, message=message), [])
+
+    def export(self, message: ExportMessage) -> None:
+        """Ask one client for a picture."""
+        self._frame(message, [])
 
     def notice(self, text: str) -> None:
         """Show an error under the plot."""

@@ -14,6 +14,7 @@
     ├── CustomModelError                 Bokeh cannot compile a custom model
     ├── ApplicationError                 an application, or one of its hooks, failed
     │   └── SessionRefusedError          … or a hook wants no session
+    ├── ExportError                      no page gives a picture of the plot
     └── BrowserError                     something failed in the page
 
 Each message says what happened, names the offending value and says what to do.
@@ -74,6 +75,10 @@ class ApplicationError(BokehWidgetError):
 
 class SessionRefusedError(ApplicationError):
     """A hook or the application itself destroyed the session before it was open."""
+
+
+class ExportError(BokehWidgetError):
+    """No page gives a picture: none shows the plot, it went away, it failed, or it took too long."""
 
 
 class BrowserError(BokehWidgetError):

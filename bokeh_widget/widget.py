@@ -18,10 +18,12 @@ from . import _capture, _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
 from ._content import label_of
+from ._export import FileExports
 from ._flow import now_ms
 from ._hosting import open_content
 from ._options import Options
 from ._pages import Pages
+from ._pictures import PictureExports
 from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
 from ._session import (
     ErrorCallback,
@@ -79,7 +81,7 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-class BokehWidget(CollectableDOMWidget):
+class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     """A live Bokeh document as a Jupyter widget.
 
     Parameters
@@ -453,6 +455,11 @@ class BokehWidget(CollectableDOMWidget):
         return self._expected_in_run is not None and self._expected_in_run == cells.current_run
 
     @property
+    def will_be_shown(self) -> bool:
+        """Whether a page shows the widget, or will, since the cell that runs now has displayed it."""
+        return self.has_clients or (self._displayed_in_run is not None and self._displayed_in_run == cells.current_run)
+
+    @property
     def has_clients(self) -> bool:
         """Whether a page shows the widget by now."""
         return len(self._pages.clients) > 0
@@ -574,6 +581,12 @@ class BokehWidget(CollectableDOMWidget):
                 if session is self._session:
                     yield session
                     return
+
+    @contextlib.contextmanager
+    def hold_pages(self) -> Iterator[tuple[Session, Pages]]:
+        """Hold the lock of the session, and give what talks to its pages."""
+        with self._hold_session() as session:
+            yield session, self._pages
 
     def when_unused(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when a page that showed the widget has not shown it for the grace period."""

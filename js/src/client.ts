@@ -7,6 +7,7 @@
 
 import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
+import { answer_export } from "./exports";
 import { type Picture, picture_of } from "./fallback";
 import { type HiddenViews, type Place, Places, type Shown } from "./places";
 import { Presence } from "./presence";
@@ -14,6 +15,7 @@ import {
   type ChunkMessage,
   type ClientMessage,
   type DocumentState,
+  type ExportMessage,
   events_of,
   type KernelMessage,
   type PatchMessage,
@@ -230,6 +232,11 @@ export class Client {
       case "output":
         this.#places.take_output(message, this.id);
         return;
+      case "export":
+        if (message.client == this.id) {
+          void this.#export(message);
+        }
+        return;
       case "refused":
         if (message.client == this.id) {
           this.#places.say("error", message.message);
@@ -274,6 +281,15 @@ export class Client {
   #take_chunk(message: ChunkMessage, buffers: readonly BufferSource[]): void {
     this.#presence.request.restart_wait();
     this.#places.show_progress(this.#arrivals.add_chunk(message, buffers));
+  }
+
+  async #export(message: ExportMessage): Promise<void> {
+    const trees = (session: string, revision: number) => {
+      const replica = this.#replica;
+      const has_it = replica?.session == session && replica.revision >= revision && !this.#has_work();
+      return has_it && !this.#is_working ? this.#places.trees : null;
+    };
+    this.#send(...(await answer_export(message, this.id, { trees, is_wanted: () => this.#is_shown })));
   }
 
   #enqueue(arrival: Arrival): void {

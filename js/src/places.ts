@@ -71,6 +71,11 @@ export class Places {
     return [...this.#entries.values()].find(({ view }) => view !== null)?.view?.views ?? [];
   }
 
+  /** The same, of each place. */
+  get trees(): View[][] {
+    return [...this.#entries.values()].map(({ view }) => view?.views ?? []);
+  }
+
   get has_leaving(): boolean {
     return this.#leaving.length > 0;
   }

@@ -122,6 +122,18 @@ export interface OutputMessage {
   readonly blocks: readonly OutputBlock[];
 }
 
+/** The kernel asks one client for a picture of the document at this revision, or a later one. */
+export interface ExportMessage {
+  readonly kind: "export";
+  readonly client: string;
+  readonly request: string;
+  readonly session: string;
+  readonly revision: number;
+  readonly type: "png" | "svg";
+  /** After this time the answer is awaited no more. */
+  readonly timeout_ms: number;
+}
+
 export type KernelMessage =
   | PatchMessage
   | DocumentMessage
@@ -129,7 +141,8 @@ export type KernelMessage =
   | SyncMessage
   | RefusedMessage
   | NoticeMessage
-  | OutputMessage;
+  | OutputMessage
+  | ExportMessage;
 
 /** Whether the page is light or dark. */
 export type Scheme = "light" | "dark";
@@ -160,6 +173,19 @@ export type ClientMessage =
   | (Viewed & { readonly kind: "gone"; readonly view: string })
   | (Ticked & { readonly kind: "bye" })
   | { readonly kind: "clear_output"; readonly client: string }
+  | {
+      readonly kind: "exported";
+      readonly client: string;
+      readonly request: string;
+      /** In pixels of the picture. */
+      readonly width: number;
+      readonly height: number;
+      /** Types of the models that are not in it. */
+      readonly omitted: readonly string[];
+      /** Why there is no picture; null if there is one, which is the only buffer then. */
+      readonly error: string | null;
+      readonly buffers: readonly string[];
+    }
   | {
       readonly kind: "patch";
       readonly client: string;
@@ -253,6 +279,14 @@ const CHECKS: Readonly<Record<KernelMessage["kind"], Checks>> = {
     first: is_size,
     cut: is_size,
     blocks: (value) => Array.isArray(value) && value.every(is_block),
+  },
+  export: {
+    client: is_string,
+    request: is_string,
+    session: is_string,
+    revision: is_count,
+    type: (value) => value === "png" || value === "svg",
+    timeout_ms: is_size,
   },
   notice: { level: (value) => value === "error" || value === "warning", text: is_string },
 };

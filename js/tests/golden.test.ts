@@ -133,6 +133,10 @@ const CHANGES: Readonly<Record<string, Change>> = {
       },
       [],
     ),
+  client_exported: () => {
+    const question = required(parse_kernel_message(load("kernel_export").content));
+    page.client.handle({ ...question, client: page.client.id } as typeof question, []);
+  },
   client_gone: () => page.client.remove_place(page.place_id),
   client_hi: () => undefined,
   client_patch_column_data_changed: () => {

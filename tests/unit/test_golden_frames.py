@@ -21,6 +21,7 @@ from ipywidgets import DOMWidget
 from bokeh_widget import BokehWidget, errors
 from bokeh_widget._bokehjs import BokehJSModel
 from bokeh_widget._codec import encode_document
+from bokeh_widget._pictures import Asked
 from bokeh_widget._protocol import (
     PROTOCOL_VERSION,
     Acknowledgement,
@@ -32,6 +33,8 @@ from bokeh_widget._protocol import (
     ClientPatch,
     DocumentMessage,
     DocumentState,
+    Exported,
+    ExportMessage,
     NoticeMessage,
     OutputMessage,
     PatchMessage,
@@ -169,6 +172,11 @@ def _cannot_be_shown(pages: Pages) -> None:
         pages.attach(OTHER_CLIENT, revision=None)
 
 
+def _ask_for_picture(pages: Pages) -> None:
+    asked = Asked("png", pages.widget.session.id, 0, timeout_ms=30_000, request="request-1")
+    pages.widget._pages.pictures.ask(asked, pages.widget._pages.clients)
+
+
 def _output(pages: Pages) -> None:
     output = pages.widget.session.output
     output.write("stdout", "before\n")
@@ -188,6 +196,7 @@ def _described(change: Callable[[Described], object]) -> Callable[[Pages], None]
 CHANGES: Final[dict[str, Callable[[Pages], None]]] = {
     "kernel_chunk": _send_in_chunks,
     "kernel_document": lambda pages: pages.attach(revision=None),
+    "kernel_export": _ask_for_picture,
     "kernel_notice": _cannot_be_shown,
     "kernel_output": _output,
     "kernel_patch_acknowledgement": lambda pages: pages.send(load("client_patch_model_changed")),
@@ -277,7 +286,7 @@ def test_a_frame_of_a_page_is_read_field_by_field(name: str) -> None:
 
     fields = {**frame.content}
     del fields["kind"]
-    if isinstance(message, ClientPatch):
+    if isinstance(message, (ClientPatch, Exported)):
         assert fields["buffers"] == list(frame.buffers)
         fields["buffers"] = frame.buffers
     assert dataclasses.asdict(message) == fields
@@ -364,6 +373,7 @@ DOCUMENTED: Final = {
     "kernel: `refused`": RefusedMessage.__annotations__,
     "kernel: `notice`": NoticeMessage.__annotations__,
     "kernel: `output`": OutputMessage.__annotations__,
+    "kernel: `export`": ExportMessage.__annotations__,
     "client: `attach`": Attach.__annotations__,
     "client: `hi`": ViewShown.__annotations__,
     "client: `gone`": ViewGone.__annotations__,
@@ -372,6 +382,7 @@ DOCUMENTED: Final = {
     "client: `patch`": ClientPatch.__annotations__,
     "client: `error`": ClientError.__annotations__,
     "client: `clear_output`": ClearOutput.__annotations__,
+    "client: `exported`": Exported.__annotations__,
 }
 SPECIFICATION: Final = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 

@@ -32,6 +32,7 @@ DOCUMENTS: Final = (
     "docs/sessions.md",
     "docs/saving.md",
     "docs/from_bokeh_server.md",
+    "docs/export.md",
 )
 GUIDES: Final = (
     "docs/protocol.md",
@@ -41,6 +42,7 @@ GUIDES: Final = (
     "docs/from_bokeh_server.md",
     "docs/appearance.md",
     "docs/state.md",
+    "docs/export.md",
 )
 MAX_PICTURE_BYTES: Final = 200_000
 

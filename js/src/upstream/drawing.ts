@@ -169,3 +169,39 @@ function find_tag_tables(tables: Set<Map<unknown, unknown>>): Undo {
     Map.prototype.set = set;
   };
 }
+
+/**
+ * Exported as SVG, glyphs that WebGL draws come as one picture of pixels, which a screen with more than one pixel for
+ * each of CSS puts at a wrong size. They have all they need to be drawn as vectors.
+ *
+ * Upstream: no issue known.
+ */
+export function painted_as_vectors<T>(view: object, draw: () => T): T {
+  const glyphs = new Map<ViewLike, unknown>();
+  for (const part of all_of(view as ViewLike)) {
+    const glglyph: unknown = property(part, "glglyph");
+    if (glglyph != null) {
+      glyphs.set(part, glglyph);
+    }
+  }
+  try {
+    for (const glyph of glyphs.keys()) {
+      Reflect.set(glyph, "glglyph", undefined);
+    }
+    return draw();
+  } finally {
+    for (const [glyph, glglyph] of glyphs) {
+      Reflect.set(glyph, "glglyph", glglyph);
+    }
+  }
+}
+
+function all_of(view: ViewLike, found = new Set<ViewLike>()): Set<ViewLike> {
+  if (!found.has(view)) {
+    found.add(view);
+    for (const child of view.children()) {
+      all_of(child, found);
+    }
+  }
+  return found;
+}

@@ -51,6 +51,7 @@ import {
 } from "./views";
 
 export { after_patch, release_document } from "./documents";
+export { painted_as_vectors } from "./drawing";
 export type { BokehRoot, Cause, InstrumentOptions } from "./state";
 
 /** How long a view may finish what it is doing before it is removed all the same. */

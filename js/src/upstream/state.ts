@@ -65,6 +65,7 @@ export interface ViewLike {
   readonly owner: object;
   readonly is_destroyed: boolean;
   readonly ready?: Promise<unknown>;
+  children(): Iterable<ViewLike>;
   remove(): void;
 }
 
