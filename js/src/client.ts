@@ -8,7 +8,7 @@
 import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
 import { answer_export } from "./exports";
-import { type Picture, picture_of } from "./fallback";
+import { type SavedPicture, saved_picture_of } from "./fallback";
 import { type HiddenViews, type Place, Places, type Shown } from "./places";
 import { Presence } from "./presence";
 import {
@@ -204,8 +204,8 @@ export class Client {
   }
 
   /** A picture of what is shown; null if nothing is. */
-  picture(): Picture | null {
-    return this.#replica === null ? null : picture_of(this.#places.first_views);
+  picture(): SavedPicture | null {
+    return this.#replica === null ? null : saved_picture_of(this.#places.first_views);
   }
 
   // --- from the kernel ------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 /** The picture of a plot in the saved notebook: what shows it where there is no kernel, and no widgets. */
 
 import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
+import { canvas_of } from "./picture";
 
 export const WIDGET_VIEW = "application/vnd.jupyter.widget-view+json";
 
@@ -10,7 +11,7 @@ export const FALLBACK = "bokeh_widget";
 /** A picture of more characters of base64 is made smaller: a notebook is to stay small. */
 const MAX_CHARACTERS = 180_000;
 
-export interface Picture {
+export interface SavedPicture {
   /** PNG, base64. */
   readonly data: string;
   /** In CSS pixels. */
@@ -18,40 +19,16 @@ export interface Picture {
   readonly height: number;
 }
 
-interface Exportable extends View {
-  export(type: "png", hidpi: boolean): { readonly canvas: HTMLCanvasElement };
-}
-
-function is_exportable(view: View): view is Exportable {
-  return "export" in view;
-}
-
-/** Draws root views one below the other, at one pixel for each CSS pixel; null if there is nothing to see. */
-export function picture_of(views: readonly View[]): Picture | null {
-  const parts = views.filter(is_exportable).map((view) => view.export("png", false).canvas);
-  const seen = parts.filter((part) => part.width > 0 && part.height > 0);
-  const width = Math.max(0, ...seen.map((part) => part.width));
-  const height = seen.reduce((sum, part) => sum + part.height, 0);
-  if (seen.length == 0) {
-    return null;
-  }
+/** Draws root views at one pixel for each CSS pixel, or at fewer; null if there is no plot to see. */
+export function saved_picture_of(views: readonly View[]): SavedPicture | null {
   for (let scale = 1; ; scale /= 2) {
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.max(1, Math.round(width * scale));
-    canvas.height = Math.max(1, Math.round(height * scale));
-    const context = canvas.getContext("2d");
-    if (context === null) {
+    const canvas = canvas_of(views, scale);
+    if (canvas === null) {
       return null;
-    }
-    context.scale(scale, scale);
-    let top = 0;
-    for (const part of seen) {
-      context.drawImage(part, 0, top);
-      top += part.height;
     }
     const data = canvas.toDataURL("image/png").replace(/^data:image\/png;base64,/, "");
     if (data.length <= MAX_CHARACTERS || canvas.width < 100) {
-      return { data, width, height };
+      return { data, width: Math.round(canvas.width / scale), height: Math.round(canvas.height / scale) };
     }
   }
 }
@@ -82,7 +59,7 @@ export function follow_saving(
   context: Saving | undefined,
   signal: AbortSignal,
   model_id: string,
-  picture: () => Picture | null,
+  picture: () => SavedPicture | null,
 ): void {
   if (context?.saveState === undefined) {
     return; // no notebook
@@ -97,8 +74,8 @@ export function follow_saving(
   signal.addEventListener("abort", () => context.saveState.disconnect(on_state), { once: true });
 }
 
-function put_picture(context: Saving, model_id: string, picture: () => Picture | null): void {
-  let made: Picture | null | undefined;
+function put_picture(context: Saving, model_id: string, picture: () => SavedPicture | null): void {
+  let made: SavedPicture | null | undefined;
   for (const { sharedModel: shared } of context.model.cells ?? []) {
     const outputs = shared?.getOutputs?.() ?? [];
     for (const [index, output] of outputs.entries()) {

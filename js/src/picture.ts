@@ -75,11 +75,28 @@ export async function picture_of(
   type: PictureType,
   { scale = devicePixelRatio }: PictureOptions = {},
 ): Promise<Picture> {
-  const scene = scene_of(views as readonly ElementView[]);
+  const scene = scene_of(views);
+  if (scene.plots.length == 0) {
+    const found = scene.omitted.length == 0 ? "nothing that is visible" : `only ${scene.omitted.join(", ")}`;
+    throw new Error(
+      `a picture shows plots, and there is ${found} here; show a figure, and make it visible in the page`,
+    );
+  }
   return type == "png" ? await png_of(scene, scale) : svg_of(scene);
 }
 
-function scene_of(views: readonly ElementView[]): Scene {
+/**
+ * Draws the roots of one place at once, without waiting.
+ *
+ * @returns null if there is no plot, or none of them has a size just now.
+ */
+export function canvas_of(views: readonly View[], scale: number): HTMLCanvasElement | null {
+  const scene = scene_of(views);
+  return scene.plots.length == 0 ? null : draw(scene, scale);
+}
+
+function scene_of(all_views: readonly View[]): Scene {
+  const views = all_views as readonly ElementView[];
   const backgrounds: (Box & { color: string })[] = [];
   const plots: Drawn[] = [];
   const omitted = new Set<string>();
@@ -101,12 +118,6 @@ function scene_of(views: readonly ElementView[]): Scene {
   };
   views.forEach(visit);
   const boxes = views.filter(is_displayed).map(box_of);
-  if (plots.length == 0) {
-    const found = omitted.size == 0 ? "nothing that is visible" : `only ${[...omitted].join(", ")}`;
-    throw new Error(
-      `a picture shows plots, and there is ${found} here; show a figure, and make it visible in the page`,
-    );
-  }
   const x = Math.min(...boxes.map((box) => box.x));
   const y = Math.min(...boxes.map((box) => box.y));
   const right = Math.max(...boxes.map((box) => box.x + box.width));
@@ -140,7 +151,7 @@ function export_plot({ view }: Drawn, type: PictureType): Layer {
   return view.export(type, view.canvas_view?.model.hidpi ?? true);
 }
 
-async function png_of(scene: Scene, scale: number): Promise<Picture> {
+function draw(scene: Scene, scale: number): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = Math.round(scene.width * scale);
   canvas.height = Math.round(scene.height * scale);
@@ -165,6 +176,11 @@ async function png_of(scene: Scene, scale: number): Promise<Picture> {
       context.drawImage(image, plot.x, plot.y, plot.view.bbox.width, plot.view.bbox.height);
     }
   }
+  return canvas;
+}
+
+async function png_of(scene: Scene, scale: number): Promise<Picture> {
+  const canvas = draw(scene, scale);
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
   if (blob === null) {
     throw new Error("the browser made no PNG of the plot; an image from another site in it forbids that");

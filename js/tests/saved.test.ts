@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { page_registry } from "../src/bokehjs";
 import { Client } from "../src/client";
-import { follow_saving, type Picture, type Saving, WIDGET_VIEW } from "../src/fallback";
+import { follow_saving, type SavedPicture, type Saving, WIDGET_VIEW } from "../src/fallback";
 import type { DocumentState } from "../src/protocol";
 import { Replica } from "../src/replica";
 import type { BokehRoot } from "../src/upstream";
@@ -59,7 +59,7 @@ describe("a document that is saved", () => {
 
 describe("the picture of a plot", () => {
   const release = new AbortController();
-  const picture: Picture = { data: "cGljdHVyZQ==", width: 300, height: 200 };
+  const picture: SavedPicture = { data: "cGljdHVyZQ==", width: 300, height: 200 };
   const output = (model_id: string) => ({ data: { [WIDGET_VIEW]: { model_id }, "text/plain": "" }, metadata: {} });
 
   afterEach(() => release.abort());
@@ -75,7 +75,7 @@ describe("the picture of a plot", () => {
       model: { cells: [{}, { sharedModel }] },
       saveState: { connect: (slot) => void slots.add(slot), disconnect: (slot) => void slots.delete(slot) },
     };
-    let made: Picture | null = null;
+    let made: SavedPicture | null = null;
     follow_saving(context, release.signal, "mine", () => made);
     const say = (state: string): void => {
       for (const slot of slots) {
