@@ -12,6 +12,8 @@ export interface KernelConnection {
   readonly statusChanged: Signal<string>;
   readonly connectionStatusChanged?: Signal<ConnectionStatus>;
   readonly connectionStatus?: ConnectionStatus;
+  /** The page has let go of it, since its notebook is closed: what sends then gets an error. */
+  readonly isDisposed?: boolean;
 }
 
 const KERNEL_IS_GONE: ReadonlySet<string> = new Set(["restarting", "autorestarting", "terminating", "dead"]);

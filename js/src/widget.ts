@@ -96,6 +96,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
   // declared only, and set there
   declare client: Client;
   declare connection: Connection;
+  declare private _kernel: KernelConnection | null | undefined;
   declare private _release: AbortController;
 
   override defaults(): Attributes {
@@ -126,14 +127,19 @@ export class BokehWidgetModel extends DOMWidgetModel {
     this.on("comm_live_update", this._on_comm_live_update, this);
     const { signal } = this._release;
     this.connection = new Connection(() => this.client.return_to_line());
-    const { kernel } = this.widget_manager as unknown as KernelOwner;
-    follow_kernel(kernel, this.connection, signal, () => this._disconnect());
+    this._kernel = (this.widget_manager as unknown as KernelOwner).kernel;
+    follow_kernel(this._kernel, this.connection, signal, () => this._disconnect());
     follow_page(this.client, signal);
     if (this.get("_fallback") == "png") {
       const { context } = this.widget_manager as unknown as { readonly context?: Saving };
       follow_saving(context, signal, this.model_id, () => this.client.picture());
     }
     follow_scheme(() => this.client.scheme_changed(), signal);
+  }
+
+  /** Whether the kernel can be sent something. A notebook that is closed lets go of its kernel before its views go. */
+  get is_connected(): boolean {
+    return this.comm !== undefined && this.comm_live && this._kernel?.isDisposed !== true;
   }
 
   /** What keeps this page from showing the widget, or an empty string. */
@@ -212,7 +218,7 @@ function host_of(model: BokehWidgetModel): Host {
       return source;
     },
     send: (message: ClientMessage, buffers: ArrayBuffer[]) => {
-      if (model.comm !== undefined && model.comm_live) {
+      if (model.is_connected) {
         model.send(message as unknown as Parameters<typeof model.send>[0], model.callbacks(), buffers);
       }
     },

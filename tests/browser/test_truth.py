@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.harness import bokeh_counts
 from tests.browser.test_faults import PAGE_VALUES
-from tests.browser.waiting import REPLICAS, model_value, wait_in_kernel, wait_in_page
+from tests.browser.waiting import REPLICAS, TIMEOUT_S, model_value, wait_in_kernel, wait_in_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -85,19 +86,19 @@ def _drag(page: NotebookPage, canvas: Locator, dx: float) -> None:
     page.page.mouse.up()
 
 
-def _shown(page: NotebookPage, index: int = 0) -> None:
-    expect(page.output(index).locator(".bk-Figure")).to_be_visible()
+def shown(page: NotebookPage, index: int = 0) -> None:
+    expect(page.output(index).locator(".bk-Figure").first).to_be_visible()  # a second one may be about to replace it
     wait_in_page(page, f"{REPLICAS}.length", 1)
 
 
-def _open(page: NotebookPage, *cells: str) -> None:
+def open_document(page: NotebookPage, *cells: str) -> None:
     page.open([CELL, *cells])
     page.run(0)
-    _shown(page)
+    shown(page)
     wait_in_kernel(page, "w.state.value", "shown")
 
 
-def _assert_equal(*pages: NotebookPage) -> None:
+def assert_equal(*pages: NotebookPage) -> None:
     """Wait until nothing is on its way, and compare every model of every page with Python's."""
     for page in pages:
         wait_in_page(page, f"{REPLICAS}[0].in_flight + {REPLICAS}[0].waiting", 0)
@@ -108,7 +109,7 @@ def _assert_equal(*pages: NotebookPage) -> None:
         assert page.page.evaluate(PAGE_VALUES, names) == python
 
 
-def _change_all(n: int, page: NotebookPage, *others: NotebookPage) -> None:
+def change_all(n: int, page: NotebookPage, *others: NotebookPage) -> None:
     """Change in all five ways: Python, slider, ranges, selection, stream; then everybody is equal."""
     page.exec_in_kernel(f"plot.title.text = 'python {n}'; stream()")
     page.page.evaluate(CHANGE, n)
@@ -116,7 +117,17 @@ def _change_all(n: int, page: NotebookPage, *others: NotebookPage) -> None:
     for each in (page, *others):
         wait_in_page(each, model_value("div", "text"), f"slider {n}")
         wait_in_page(each, model_value("plot", "title.text"), f"python {n}")
-    _assert_equal(page, *others)
+    assert_equal(page, *others)
+
+
+def _wait_nothing_left(page: NotebookPage) -> None:
+    """Wait until BokehJS has no document and no view; a frame that was asked for may hold them for a moment."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        [counts] = bokeh_counts(page.page).values()
+        if (counts.documents, counts.views) == (0, 0):
+            return
+        assert time.monotonic() < deadline, counts
 
 
 @pytest.fixture(params=["lab", "notebook7"])
@@ -128,37 +139,83 @@ def notebook(request: pytest.FixtureRequest) -> NotebookPage:
 
 def test_places_of_one_page(notebook: NotebookPage) -> None:
     """In two cells, in a Tab, pulled about with the mouse, and each torn down alone."""
-    _open(notebook, "w", "ipywidgets.Tab([ipywidgets.VBox([w])], titles=['plot'])")
+    open_document(notebook, "w", "ipywidgets.Tab([ipywidgets.VBox([w])], titles=['plot'])")
     for index in (1, 2):
         notebook.run(index)
-        _shown(notebook, index)
-    _change_all(7, notebook)
+        shown(notebook, index)
+    change_all(7, notebook)
     _drag(notebook, notebook.output(1).locator(".bk-events").first, 50)
     wait_in_kernel(notebook, "plot.x_range.start < 6", True)
-    _assert_equal(notebook)
+    assert_equal(notebook)
     views = f"{REPLICAS}[0].views.length"
     for index, left in ((0, 2), (2, 1)):
         notebook.clear_output(index)
         wait_in_page(notebook, views, left)
-        _change_all(10 + index, notebook)
+        change_all(10 + index, notebook)
     notebook.clear_output(1)
     wait_in_page(notebook, f"{REPLICAS}.length", 0)
-    [counts] = bokeh_counts(notebook.page).values()
-    assert (counts.documents, counts.views) == (0, 0)
+    _wait_nothing_left(notebook)
 
 
 def test_a_new_view_of_the_output(lab: NotebookPage) -> None:
-    _open(lab)
+    open_document(lab)
     lab.page.evaluate("() => { window.jupyterapp.shell.mode = 'multiple-document'; }")
     lab._call("command", 0, "notebook:create-output-view")
     wait_in_page(lab, f"{REPLICAS}[0].views.length", 2)
-    _change_all(5, lab)
+    change_all(5, lab)
     lab.clear_output(0)
     wait_in_page(lab, f"{REPLICAS}.length", 0)  # that view follows the output of the cell
 
 
+def test_two_tabs_and_a_drag_in_one_while_the_other_changes(notebook: NotebookPage) -> None:
+    open_document(notebook)
+    notebook.save()
+    other = notebook.open_tab()
+    shown(other)
+    change_all(3, notebook, other)
+    change_all(4, other, notebook)
+    notebook.page.bring_to_front()
+    canvas = notebook.output(0).locator(".bk-events").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    mouse = notebook.page.mouse
+    mouse.move(box["x"] + 60, box["y"] + 60)
+    mouse.down()
+    mouse.move(box["x"] + 80, box["y"] + 60, steps=2)
+    other.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 99 }}")
+    wait_in_page(notebook, model_value("div", "text"), "slider 99")
+    mouse.move(box["x"] + 110, box["y"] + 60, steps=2)
+    mouse.up()
+    wait_in_kernel(notebook, "plot.x_range.start < 3.5", True)
+    assert_equal(notebook, other)
+    other.page.goto("about:blank")
+    wait_in_kernel(notebook, "[len(w._pages.clients), len(w.session.flow.outbox.peers())]", [1, 1])
+    other.page.close()
+    change_all(6, notebook)
+
+
+def test_reload_also_during_a_stream_and_notebook_closed_and_opened_again(notebook: NotebookPage) -> None:
+    """Ranges are state: the zoom is kept."""
+    open_document(notebook)
+    change_all(4, notebook)
+    notebook.exec_in_kernel("thread.start()")
+    notebook.reload()
+    shown(notebook)
+    assert notebook.page.evaluate(model_value("plot", "x_range.start")) == 4
+    notebook.exec_in_kernel("stop.set(); thread.join()")
+    assert_equal(notebook)
+    notebook.close_notebook()
+    notebook.exec_in_kernel("plot.title.text = 'while it was closed'; stream()")
+    notebook.reopen()
+    shown(notebook)
+    wait_in_page(notebook, model_value("plot", "title.text"), "while it was closed")
+    assert_equal(notebook)
+    change_all(8, notebook)
+
+
 def test_a_busy_kernel_and_interrupts(lab: NotebookPage) -> None:
-    _open(
+    open_document(
         lab,
         "import time\nfor i in range(10**6):\n    div.text = f'loop {i}'\n    stream()\n    time.sleep(0.002)",
     )
@@ -169,17 +226,17 @@ def test_a_busy_kernel_and_interrupts(lab: NotebookPage) -> None:
     with pytest.raises(AssertionError, match="KeyboardInterrupt"):
         lab.wait(1)
     wait_in_kernel(lab, "slider.value", 5)
-    _assert_equal(lab)
-    _change_all(6, lab)
+    assert_equal(lab)
+    change_all(6, lab)
 
 
 def test_a_restarted_kernel_says_so_and_the_cell_runs_again(lab: NotebookPage, page_errors: PageLog) -> None:
     page_errors.allow("restart|Canceled", "the kernel is restarted")
-    _open(lab)
+    open_document(lab)
     lab.restart_kernel()
     expect(lab.output(0).locator(".bokeh-widget-warning")).to_contain_text("Run the cell again")
     expect(lab.output(0).locator(".bokeh-widget-connection")).to_be_hidden()
     wait_in_page(lab, f"{REPLICAS}.length", 0)
     lab.run(0)
-    _shown(lab)
-    _change_all(2, lab)
+    shown(lab)
+    change_all(2, lab)

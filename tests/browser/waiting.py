@@ -22,7 +22,10 @@ def wait_in_kernel(
         if time.monotonic() > deadline:
             message = f"{expression} in the kernel is {found!r}, not {expected!r}"
             raise AssertionError(message)
-        time.sleep(0.05)
+        if page.page.is_closed():
+            time.sleep(0.05)
+        else:
+            page.page.wait_for_timeout(50)  # Playwright serves what is routed through it meanwhile
 
 
 def wait_in_page(page: NotebookPage | VoilaPage, expression: str, expected: Any, timeout_s: float = TIMEOUT_S) -> None:
