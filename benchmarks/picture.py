@@ -1,5 +1,7 @@
 """A picture of the flow parts: ``python -m benchmarks.picture RESULT.json`` writes ``docs/benchmarks.svg``.
 
+The numbers are written beside it.
+
 It needs matplotlib, which ``make bench`` installs with the peers.
 """
 
@@ -20,7 +22,7 @@ from .slider import Busy, Slid
 from .stream import Streamed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PICTURE: Final = ROOT / "docs" / "benchmarks.svg"
 _COLORS: Final = {OURS.name: "#1f6feb", OURS_WHOLE.name: "#79a8f2", FLOOR.name: "#c9d1d9", TRANSFER.name: "#c9d1d9"}
@@ -40,7 +42,17 @@ def read_results(path: Path) -> dict[str, list[Any]]:
     path : Path
         As :func:`benchmarks.run.main` writes it.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
+    return flow_parts(json.loads(path.read_text(encoding="utf-8")))
+
+
+def flow_parts(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Give the flow parts of results as objects.
+
+    Parameters
+    ----------
+    content : mapping
+        What a file contains, or :func:`merge` gives.
+    """
     return {
         "stream": [Streamed(**one) for one in content.get("stream", [])],
         "replace": [Replaced(**one) for one in content.get("replace", [])],
@@ -50,6 +62,29 @@ def read_results(path: Path) -> dict[str, list[Any]]:
         ],
         "size": [PatchCost(**one) for one in content.get("size", [])],
     }
+
+
+_KEYS: Final = ("mode", "what", "models", "peer")
+"""What tells measurements of one part apart."""
+
+
+def merge(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Bring results of several runs together, which may each have measured a part.
+
+    Parameters
+    ----------
+    results : sequence of mapping
+        What the files contain, oldest first. Of what was measured twice the last counts, as does the last machine.
+    """
+    merged: dict[str, Any] = {}
+    for result in results:
+        for name, found in result.items():
+            if not isinstance(found, list):
+                merged[name] = found
+                continue
+            rows = {tuple(one.get(key) for key in _KEYS): one for one in [*merged.get(name, []), *found]}
+            merged[name] = list(rows.values())
+    return merged
 
 
 def draw(rows: Sequence[Row], path: Path, caption: str) -> None:
@@ -67,7 +102,7 @@ def draw(rows: Sequence[Row], path: Path, caption: str) -> None:
     matplotlib = _import("matplotlib")
     matplotlib.use("svg")
     # the same file for the same numbers
-    matplotlib.rcParams.update({"svg.hashsalt": "benchmarks", "font.size": _LABEL_SIZE})
+    matplotlib.rcParams.update({"svg.hashsalt": "benchmarks", "svg.fonttype": "none", "font.size": _LABEL_SIZE})
     measures = [
         measure
         for measure in dict.fromkeys(row.measure for row in rows)
@@ -118,19 +153,14 @@ def _import(name: str) -> Any:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "results", type=Path, nargs="+", help="files of benchmarks/results; of one part the last counts"
-    )
+    parser.add_argument("results", type=Path, nargs="+", help="files of benchmarks/results, oldest first")
     parser.add_argument("--to", type=Path, default=PICTURE, help="where the picture goes (%(default)s)")
     options = parser.parse_args(arguments)
-    parts: dict[str, list[Any]] = {}
-    machine: dict[str, str] = {}
-    for path in options.results:
-        parts.update({name: found for name, found in read_results(path).items() if found})
-        machine = json.loads(path.read_text(encoding="utf-8"))["machine"]
-    rows = rows_of(parts)
+    content = merge([json.loads(path.read_text(encoding="utf-8")) for path in options.results])
+    rows = rows_of(flow_parts(content))
     if not rows:
         parser.error(f"{', '.join(map(str, options.results))} holds no result of stream, replace, slider or size")
+    machine = content["machine"]
     words = (
         "bokeh_widget",
         "bokeh",
@@ -143,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "processor",
     )
     draw(rows, options.to, ", ".join(f"{word} {machine[word]}" for word in words if word in machine))
-    print(f"written to {options.to}")
+    numbers = options.to.with_suffix(".json")
+    numbers.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {options.to} and {numbers}")
 
 
 if __name__ == "__main__":
