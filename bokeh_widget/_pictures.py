@@ -101,7 +101,7 @@ class Pictures:
         if asked is None or asked.client != message.client:
             return
         if message.error is None and len(message.buffers) == 1:
-            del self._asked[asked.request]
+            self.forget(asked)
             asked.answer.set_result(message)
         else:
             self._fail(asked, message.error or f"{len(message.buffers)} buffers came instead of one")
@@ -116,7 +116,7 @@ class Pictures:
             self._fail(asked, reason)
 
     def _fail(self, asked: Asked, reason: str) -> None:
-        del self._asked[asked.request]
+        self.forget(asked)
         asked.answer.set_exception(ExportError(f"no {asked.type.upper()} of the plot: {reason}"))
 
 
