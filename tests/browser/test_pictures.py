@@ -55,6 +55,12 @@ try:
 except errors.ExportError as error:
     print(error)
 """
+ZOOM: Final = """() => {
+    for (const {document} of globalThis[Symbol.for("bokeh_widget")].replicas())
+        for (const plot of document._all_models.values())
+            if (plot.type == "Figure" && plot.output_backend == "webgl")
+                plot.x_range.setv({start: 10, end: 20})
+}"""
 
 
 def _result(notebook: NotebookPage, index: int) -> Any:
@@ -83,5 +89,9 @@ def test_pictures_are_awaited_in_a_cell(lab: NotebookPage) -> None:
     assert "empty place for Slider" in notebook.text(2)
     assert _result(notebook, 3) == [[[300, 200], ["blue"]], ["svg", "300", "200", ["blue"]]]
     assert "no page shows it" in notebook.text(4)
-    notebook.run(2)  # nothing stays of a picture
+    notebook.page.evaluate(ZOOM)  # as with the mouse
+    notebook.run(2)
+    (_, seen), (*_, drawn) = _result(notebook, 2)
+    assert [seen, drawn] == [["lime"]] * 2
+    # nothing stays of a picture
     assert _drawn_on(notebook) == drawn_on
