@@ -16,6 +16,9 @@ export interface Exported {
 /** So long a plot may take to paint by itself: in a hidden tab it does not, and an export paints it all the same. */
 const PAINT_LIMIT_MS = 2000;
 
+/** Jupyter Server closes the line of a page that sends more than 10 MiB at once, and the message has more than this. */
+const MAX_PICTURE_BYTES = 9 * 2 ** 20;
+
 /** Makes the picture when what is asked for has been painted, and gives the answer with its buffers. */
 export async function answer_export(
   message: ExportMessage,
@@ -26,6 +29,12 @@ export async function answer_export(
   try {
     const views = await painted_views(message, exported);
     const { blob, width, height, omitted } = await picture_of(views, message.type);
+    if (blob.size > MAX_PICTURE_BYTES) {
+      throw new Error(
+        `the picture has ${blob.size} bytes, and a page can send ${MAX_PICTURE_BYTES} at once; ` +
+          (message.type == "svg" ? "make a PNG, or show less data" : "make the plot smaller"),
+      );
+    }
     const data = await blob.arrayBuffer();
     return [{ ...answer, width, height, omitted, error: null, buffers: ["picture"] }, [data]];
   } catch (thrown) {

@@ -88,9 +88,11 @@ class Playground:
         self._script = script
         self._pages: list[Page] = []
 
-    def page(self, *skip: str, bundles: Sequence[str] = BUNDLES) -> Page:
+    def page(self, *skip: str, bundles: Sequence[str] = BUNDLES, device_scale_factor: float = 1) -> Page:
         """Return a fresh page."""
-        context = self._browser.new_context(viewport={"width": 900, "height": 700})
+        context = self._browser.new_context(
+            viewport={"width": 900, "height": 700}, device_scale_factor=device_scale_factor
+        )
         page = context.new_page()
         self._pages.append(page)
         self._log.watch(page)

@@ -2,6 +2,7 @@
 
 import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
 import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
+import { type PictureType, picture_of } from "../../js/src/picture";
 import {
   after_patch,
   type BokehRoot,
@@ -83,10 +84,7 @@ async function next_frames(count: number): Promise<void> {
 async function build_tree(document: Document): Promise<Tree> {
   const bokeh = window.Bokeh;
   const { ViewManager } = bokeh.require("core/view_manager") as {
-    ViewManager: new (
-      roots: View[],
-      global: unknown,
-    ) => { build_view(model: unknown): Promise<Shown> };
+    ViewManager: new (roots: View[], global: unknown) => { build_view(model: unknown): Promise<Shown> };
   };
   const place = window.document.body.appendChild(window.document.createElement("div"));
   const manager = new ViewManager([], bokeh.index);
@@ -212,6 +210,13 @@ const api = {
     const document = api.document(handle);
     document.apply_json_patch(JSON.parse(patch), exact(buffers));
     after_patch(document);
+  },
+
+  /** The picture of all roots of the first place. */
+  async picture(handle: number, type: PictureType): Promise<object> {
+    const { blob, ...rest } = await picture_of(required(required(opened.get(handle)).trees[0]).views, type);
+    const bytes = [...new Uint8Array(await blob.arrayBuffer())].map((byte) => String.fromCharCode(byte));
+    return { ...rest, data: btoa(bytes.join("")) };
   },
 
   next_frames,
