@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -145,6 +146,17 @@ def test_nbconvert(open_html: Callable[[str], Page]) -> None:
     _check_static(open_html(HTMLExporter().from_notebook_node(notebook)[0]), "nbconvert")
 
 
+@contextmanager
+def _saving_widget_state(lab: NotebookPage) -> Iterator[None]:
+    """Switch JupyterLab's setting on, which other notebooks have, too, and off again."""
+    toggle = "() => window.jupyterapp.commands.execute('@jupyter-widgets/jupyterlab-manager:saveWidgetState')"
+    lab.page.evaluate(toggle)
+    try:
+        yield
+    finally:
+        lab.page.evaluate(toggle)
+
+
 def test_saved_widget_state(lab: NotebookPage, open_html: Callable[[str], Page]) -> None:
     lab.open([PLOT, CHANGE])
     lab.run(0)
@@ -153,8 +165,8 @@ def test_saved_widget_state(lab: NotebookPage, open_html: Callable[[str], Page])
     lab.page.wait_for_function(
         f"expected => JSON.stringify(({STATE})()) == expected", arg=json.dumps(CURRENT, separators=(",", ":"))
     )
-    lab.page.evaluate("() => window.jupyterapp.commands.execute('@jupyter-widgets/jupyterlab-manager:saveWidgetState')")
-    lab.save()
+    with _saving_widget_state(lab):
+        lab.save()
     notebook = nbformat.read(lab.server.root_dir / lab.path, as_version=4)
     _check_static(open_html(HTMLExporter().from_notebook_node(notebook)[0]), "widget_state")
     lab.server.shutdown_sessions(lab.path)
