@@ -382,15 +382,20 @@ class SessionContext(bokeh_application.SessionContext):
         callbacks, document.callbacks.session_destroyed_callbacks = document.session_destroyed_callbacks, set()
         hooks = [*callbacks, *(handler.on_session_destroyed for handler in self._own_server_context.handlers)]
         pending: list[Awaitable[Any]] = []
+        interrupt: BaseException | None = None
         try:
             for hook in hooks:
                 try:
                     awaitable = call_hook(hook, self)
                 except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
                     report(error)
+                except BaseException as error:  # noqa: BLE001  # an interrupt ends the hook that runs, not the others
+                    interrupt = error
                 else:
                     if awaitable is not None:
                         pending.append(awaitable)
+            if interrupt is not None:
+                raise interrupt
         finally:
             if pending:
                 finish_soon(self.loop, self._end_after(pending, report))

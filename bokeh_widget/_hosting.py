@@ -131,7 +131,7 @@ class ApplicationContext:
                 sys.modules[package.__name__] = package
             try:
                 finish(call_hook(handler.on_server_loaded, self.server_context))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise failure(f"on_server_loaded of the application {self.name}", error) from error
         check_packages(self.application)
 
@@ -200,7 +200,7 @@ class ApplicationContext:
         for handler in self.application.handlers:
             try:
                 finish(call_hook(handler.on_session_created, context))
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a script that exits is not to end the kernel
                 raise failure(f"on_session_created of the application {self.name}", error) from error
 
     def _fill(self, document: Document) -> None:
@@ -208,7 +208,7 @@ class ApplicationContext:
         with code_of_application(), patch_curdoc(document):
             try:
                 self.application.initialize_document(document)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise failure(f"the application {self.name}", error) from error
         check_handlers(self.application)
 
@@ -337,15 +337,16 @@ def _of_path(path: Path, argv: list[str]) -> Application:
 
 
 def _signature(path: Path) -> object:
-    files = sorted(_code_in(path)) if path.is_dir() else [path]
-    return [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    found = [(str(file), file.stat()) for file in (sorted(_code_in(path)) if path.is_dir() else [path])]
+    return [(file, stat.st_mtime_ns, stat.st_size) for file, stat in found]
 
 
 def _code_in(folder: Path) -> Iterator[Path]:
     """Give the files of a directory, and of the packages in it, of which a session is made."""
     for entry in folder.iterdir():
         if entry.suffix in (".py", ".ipynb", ".yaml"):
-            yield entry
+            if entry.exists():  # editors leave links that lead nowhere
+                yield entry
         elif (entry / "__init__.py").exists():
             yield from _code_in(entry)
 

@@ -222,7 +222,8 @@ class Session:
         tell_connections : bool, default True
             Whether to close what shows the session; what ends with the kernel says so itself.
         """
-        with self.lock:
+        # all of it is done, the last one first and without the lock, even if an interrupt comes in between
+        with contextlib.ExitStack() as ending, self.lock:
             if self._document is None or self._is_closing:
                 return
             self._is_closing = True
@@ -230,13 +231,11 @@ class Session:
                 self._tell_closers()
             finally:
                 connections = self._shut(self._document, empty_document=empty_document)
-        try:
-            self.context.end(self.report_error)
-        finally:
-            self._error_callbacks.clear()
-            if tell_connections:
-                for connection in connections:
-                    connection.close()
+                if tell_connections:
+                    for connection in reversed(connections):
+                        ending.callback(connection.close)
+                ending.callback(self._error_callbacks.clear)
+                ending.callback(self.context.end, self.report_error)
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once when the session is about to close, while its document is still as it was.
@@ -248,12 +247,17 @@ class Session:
 
     def _tell_closers(self) -> None:
         closers, self._closers = self._closers, []
+        interrupt: BaseException | None = None
         for callback in closers:
             try:
                 with captured_by(None):  # what shows the session is about to go
                     callback()
             except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
                 self.report_error(error, show=False)
+            except BaseException as error:  # noqa: BLE001  # an interrupt ends the hook that runs, not the others
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def _shut(self, document: Document, *, empty_document: bool) -> list[Connection]:
         self._document = None

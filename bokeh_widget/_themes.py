@@ -106,7 +106,7 @@ def checked_theme(theme: object) -> str | Theme | None:
     if isinstance(theme, dict):
         return _theme_of_json(theme, "the dict")
     if isinstance(theme, Path) or (isinstance(theme, str) and theme.endswith((".yaml", ".yml"))):
-        return _theme_of_file(Path(theme))
+        return _theme_of_file(Path(theme).expanduser())
     if not isinstance(theme, str):
         raise InputTypeError(f"{_TAKES}, but got {theme!r:.80}")
     if theme != AUTO and theme not in built_in_themes:

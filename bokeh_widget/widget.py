@@ -408,12 +408,16 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         models = len(self.document.models)
         return f"<BokehWidget {names}: {models} models, {self.state.value}, revision {self._session.revision}>"
 
+    def _ipython_display_(self) -> None:  # IPython's protocol: what raises this is displayed as usual
+        run = cells.current_run
+        if run is None or self._shown_in_run != run or not _kernel.is_cell_result():
+            raise NotImplementedError
+        # show() has displayed it, and is the last expression of its cell
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # IPython's protocol
         if self.closed:
             raise SessionClosedError("this BokehWidget is closed and cannot be displayed; make a new one")
         run = cells.current_run
-        if run is not None and self._shown_in_run == run and _kernel.is_cell_result():
-            return {}  # show() has displayed it, and is the last expression of its cell
         application = self._session.context.application
         if application is not None and self._is_displayed and run not in (None, self._displayed_in_run):
             return self._other_for(run, application)._repr_mimebundle_(**kwargs)

@@ -72,6 +72,17 @@ def test_opening_displays_once_and_the_last_expression_adds_nothing(session_kern
     assert len(run.of("display_data")) == 2
 
 
+@pytest.mark.parametrize("call", ["show(Div(text='there'))", "serve({'/': Div_of}).open('/')"])
+def test_what_shows_a_plot_as_the_last_expression_adds_nothing(session_kernel: Kernel, call: str) -> None:
+    session_kernel.ok(
+        "from bokeh.models import Div\nfrom bokeh_widget import serve, show\n"
+        "def Div_of(doc):\n    doc.add_root(Div(text='there'))"
+    )
+    run = session_kernel.ok(call, cell_id="c")
+    assert len(run.of("display_data")) == 1
+    assert run.of("execute_result") == []
+
+
 def test_an_object_as_the_last_expression_is_opened_and_shown(session_kernel: Kernel) -> None:
     kernel = session_kernel
     for _ in range(2):  # the second time it is closed, and opened afresh

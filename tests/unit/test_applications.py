@@ -284,6 +284,15 @@ CODE: dict[str, tuple[dict[str, str], list[str]]] = {
         {"main_py": "", "app_hooks_py": "def on_session_created(c):\n  raise OSError('no')"},
         ["on_session_created", "OSError: no", "app_hooks.py", "line 2"],
     ),
+    "exit": ({"main_py": "import sys\n\nsys.exit(3)"}, ["SystemExit: 3", "main.py", "line 3"]),
+    "exit of a hook": (
+        {"main_py": "", "app_hooks_py": "def on_session_created(c):\n  raise SystemExit('no')"},
+        ["on_session_created", "SystemExit: no", "app_hooks.py", "line 2"],
+    ),
+    "exit when loaded": (
+        {"main_py": "", "app_hooks_py": "def on_server_loaded(c):\n  raise SystemExit('no')"},
+        ["on_server_loaded", "SystemExit: no", "app_hooks.py", "line 2"],
+    ),
     "coroutine": (
         {"main_py": "", "app_hooks_py": "async def on_session_created(c):\n  raise OSError('no')"},
         ["on_session_created", "OSError: no", "app_hooks.py", "line 2"],
@@ -314,6 +323,14 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(caught.value.__cause__, KeyError)
     assert _PATCHED_CURDOCS == []
     assert caplog.records == []
+
+
+def test_links_that_editors_leave_are_passed_over(tmp_path: Path) -> None:
+    folder = _write(
+        tmp_path / "app", main_py="from bokeh.io import curdoc\ncurdoc().add_root(__import__('bokeh').models.Div())"
+    )
+    (folder / ".#main.py").symlink_to("somebody@somewhere")
+    BokehWidget(folder).close()
 
 
 def test_a_handler_of_the_user_that_fails() -> None:
@@ -350,7 +367,7 @@ def test_an_interrupted_script_leaves_nothing_behind(raised: str, tmp_path: Path
     show = bokeh.io.show
     script = tmp_path / "app.py"
     script.write_text(f"from bokeh.io import curdoc, show\nprint(show.__name__)\nraise {raised}")
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
+    with pytest.raises((KeyboardInterrupt, ApplicationError)):
         BokehWidget(script)
     assert bokeh.io.show is show
     assert _PATCHED_CURDOCS == []

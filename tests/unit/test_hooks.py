@@ -563,6 +563,7 @@ def test_an_interrupt_at_the_end_leaves_nothing_behind(tmp_path: Path) -> None:
     handlers = [
         AsyncRecorder(destroyed=lambda _c: calls.append("before")),
         Recorder(destroyed=interrupt),
+        Recorder(destroyed=lambda _c: calls.append("after")),
         ScriptHandler(filename=tmp_path / "app.py"),
     ]
     widget = BokehWidget(Application(*handlers))
@@ -571,9 +572,27 @@ def test_an_interrupt_at_the_end_leaves_nothing_behind(tmp_path: Path) -> None:
     assert any("bokeh_app" in name for name in sys.modules)
     with pytest.raises(KeyboardInterrupt):
         session.close()
-    assert calls == ["before"]
+    assert sorted(calls) == ["after", "before"]  # a coroutine goes on
     assert widget.comm is other.comm is None
     assert not any("bokeh_app" in name for name in sys.modules)
+
+
+def test_an_interrupt_while_the_end_is_told_ends_the_session_all_the_same() -> None:
+    calls: list[str] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    widget = BokehWidget(Application(Recorder(destroyed=lambda _c: calls.append("hook"))))
+    other = BokehWidget(widget.document)
+    session = widget.session
+    session.on_close(interrupt)
+    session.on_close(lambda: calls.append("closes"))
+    with pytest.raises(KeyboardInterrupt):
+        session.close()
+    assert calls == ["closes", "hook"]
+    assert widget.comm is other.comm is None
+    assert all_sessions() == []
 
 
 @pytest.mark.parametrize("has_loop", [True, False])
