@@ -74,6 +74,12 @@ class Opening:
 
     def set_up(self) -> None:
         """Let the user fill the document, and make the widget."""
+        for hook in (self.owner.on_open, self.owner.on_close):
+            if inspect.iscoroutinefunction(hook):
+                raise InputTypeError(
+                    f"{type(self.owner).__name__}.{hook.__name__} must not be async: nothing waits for it; "
+                    "let an async callback do what takes time"
+                )
         invoke_with_curdoc(self.document, self._fill)
         if not self.document.roots:
             raise EmptyDocumentError(
@@ -150,7 +156,12 @@ class Opening:
         def callback() -> Awaitable[None] | None:
             # after a change of the period the last call may not have ended yet
             result = None if self._is_busy else self.owner.periodic_callback()
-            return self._finish(result) if inspect.isawaitable(result) else None
+            if not inspect.isawaitable(result):
+                return None
+            if self.is_ending:
+                give_up(result)  # it has closed its session, and nobody waits for the rest
+                return None
+            return self._finish(result)
 
         # Bokeh's without_document_lock() marks it so
         callback.nolock = getattr(self.owner.periodic_callback, "nolock", False)  # type: ignore[attr-defined]

@@ -192,6 +192,16 @@ class AsyncDocument(BokehSession):
         doc.add_root(Div())
 
 
+class AsyncOpen(BokehSession):
+    async def on_open(self) -> None:  # type: ignore[override]
+        """Do nothing."""
+
+
+class AsyncClose(BokehSession):
+    async def on_close(self) -> None:  # type: ignore[override]
+        """Do nothing."""
+
+
 def _in_another_document() -> BokehSession:
     Document().add_root(div := Div())
     return _returning(div)
@@ -209,6 +219,8 @@ def _in_another_document() -> BokehSession:
         (_in_another_document, MixedDocumentsError, "already is in another document"),
         (Async, InputTypeError, "setup_model must not be async"),
         (AsyncDocument, InputTypeError, "setup_document must not be async"),
+        (AsyncOpen, InputTypeError, "on_open must not be async"),
+        (AsyncClose, InputTypeError, "on_close must not be async"),
         (lambda: Simple(theme="no theme"), InputValueError, "no theme"),
         (lambda: Simple(layout=3), InputTypeError, "layout"),
     ],
@@ -563,16 +575,15 @@ def test_errors_of_the_periodic_callback_are_reported_and_it_goes_on(
     _run(monkeypatch, body)
 
 
-@pytest.mark.parametrize("is_async", [False, True])
-def test_the_periodic_callback_closes_its_session(monkeypatch: pytest.MonkeyPatch, is_async: bool) -> None:
+@pytest.mark.parametrize("how", ["plain", "async", "before it gives a coroutine"])
+def test_the_periodic_callback_closes_its_session(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     class Once(Ticking):
         def periodic_callback(self) -> Any:
             super().periodic_callback()
             self.div.text = "last"
-            if is_async:
-                return self._later()
-            self.close()
-            return None
+            if how != "async":
+                self.close()
+            return None if how == "plain" else self._later()
 
         async def _later(self) -> None:
             await asyncio.sleep(0)
