@@ -121,12 +121,8 @@ class FileExports:
             After ``close()``.
         """
         file = _checked_path(path)
-        html = html_of(
-            self.session,
-            self.roots,
-            resources=resources,
-            title=title,
-            suppress_callback_warning=suppress_callback_warning,
+        html = FileExports.to_html(
+            self, resources=resources, title=title, suppress_callback_warning=suppress_callback_warning
         )
         file.write_text(html, encoding="utf-8")
         return file

@@ -527,9 +527,15 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         return self._pages.current_state(self._session, is_embedded=is_embedded)
 
     def _get_embed_state(self, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  # ipywidgets'
+        with self._embedded():
+            return super()._get_embed_state(drop_defaults)
+
+    @contextlib.contextmanager
+    def _embedded(self) -> Iterator[None]:
+        """Have the whole document in the state, however large: it is kept without a kernel that could send it."""
         self._is_embedded = True
         try:
-            return super()._get_embed_state(drop_defaults)
+            yield
         finally:
             self._is_embedded = False
 
@@ -539,11 +545,8 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             return
         with self._hold_session() as session:
             if self._pages.has_stale_state(session):
-                self._is_embedded = True
-                try:
+                with self._embedded():
                     self.send_state("_document")
-                finally:
-                    self._is_embedded = False
 
     def send_due(self) -> None:
         """Send the document that was too large to come with the comm, once something displays the widget."""

@@ -73,9 +73,8 @@ export function change_of(bokeh: BokehRoot, event: DocumentEvent): ModelChange {
 type EventClass = new (document: Document, model: HasProps, ...values: unknown[]) => DocumentEvent;
 
 /** The event that a property has the value which it has now. */
-export function changed_event(bokeh: BokehRoot, model: HasProps, attr: string): DocumentEvent {
+export function changed_event(bokeh: BokehRoot, document: Document, model: HasProps, attr: string): DocumentEvent {
   const { ModelChangedEvent } = bokeh.require("document/events") as Readonly<Record<string, EventClass>>;
-  const document = model.document as Document;
   return new (ModelChangedEvent as EventClass)(document, model, attr, model.property(attr).get_value());
 }
 
@@ -90,7 +89,7 @@ export function event_of(bokeh: BokehRoot, document: Document, change: ModelChan
     case "discrete":
       return change.value;
     case "whole":
-      return make("ModelChangedEvent", change.source, change.source.property(DATA).get_value());
+      return changed_event(bokeh, document, change.source, DATA);
     case "columns": {
       const data = columns_of(change.source.property(DATA).get_value());
       const chosen = Object.fromEntries(change.columns.map((name) => [name, data[name]]));

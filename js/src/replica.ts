@@ -92,7 +92,7 @@ export class Replica {
     for (const event of events as readonly { readonly kind: string; readonly model: Ref; readonly attr: string }[]) {
       const model = event.kind == "ModelChanged" ? this.document.get_model_by_id(event.model.id) : null;
       if (model !== null && this.#changes.has_property(model, event.attr)) {
-        this.#changes.put(change_of(this.#bokeh, changed_event(this.#bokeh, model, event.attr)));
+        this.#changes.put(change_of(this.#bokeh, changed_event(this.#bokeh, this.document, model, event.attr)));
       }
     }
   }
