@@ -146,7 +146,7 @@ class PictureExports:
     """The methods of a widget that give pictures of what a page shows."""
 
     async def to_png(self: Pictured, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> bytes:
-        """Give a picture of the widget as a page shows it now, zoomed and selected.
+        """Give a picture of the widget as a page shows it now, zoomed as it is.
 
         The page draws it, by BokehJS's own export, with as many pixels as its screen has. BokehJS draws plots: the
         places of widgets and tables are empty, and a warning is logged.
