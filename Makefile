@@ -95,6 +95,9 @@ chromium: $(VENV)/.test
 		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
 	else $(BIN)/playwright install chromium; fi
 
+# two files at a time, the slow browser tests first: each process has a server and a browser of its own
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
+
 test-python: $(VENV)/.installed $(VENV)/.test chromium $(VENV)/.oldest js/node_modules/.package-lock.json
 	$(PY) -P -m pytest $(PYTEST_ARGS)
 
