@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -75,37 +76,39 @@ class Stream:
     key: Hashable
     rows: Mapping[str, Sequence[Any] | np.ndarray]
     rollover: int | None
-    _pieces: dict[str, list[Any]] = field(init=False)
+    _pieces: dict[str, deque[Any]] = field(init=False)
     _types: dict[str, object] = field(init=False)
-    _length: int = field(init=False)
+    _lengths: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         copied = {
             name: np.array(column) if isinstance(column, np.ndarray) else list(column)
             for name, column in self.rows.items()
         }
-        self._pieces = {name: [column] for name, column in copied.items()}
         self._types = {name: _type_of(column) for name, column in copied.items()}
-        self._length = max((len(column) for column in copied.values()), default=0)
-        self.rows = copied
+        self._set(copied)
 
     def takes_in(self, later: Stream) -> bool:
         """Join the rows of ``later`` if that changes nothing for who applies them; tell whether it was done."""
         if later.rollover != self.rollover or later._types != self._types:
             return False
         for name, pieces in later._pieces.items():
-            self._pieces[name] += pieces
-        self._length += later._length
-        if self.rollover is not None and self._length > 2 * self.rollover + 1000:
-            self.join()
+            kept, length = self._pieces[name], self._lengths[name] + later._lengths[name]
+            kept += pieces
+            # pieces of which the rollover drops everything, so that what waits does not grow
+            while self.rollover is not None and len(kept) > 1 and length - len(kept[0]) >= self.rollover:
+                length -= len(kept.popleft())
+            self._lengths[name] = length
         return True
 
     def join(self) -> None:
         """Make ``rows`` one run per column, without what the rollover drops."""
-        joined = {name: _cut(_joined(pieces), self.rollover) for name, pieces in self._pieces.items()}
-        self.rows = joined
-        self._pieces = {name: [column] for name, column in joined.items()}
-        self._length = max((len(column) for column in joined.values()), default=0)
+        self._set({name: _cut(_joined(pieces), self.rollover) for name, pieces in self._pieces.items()})
+
+    def _set(self, rows: dict[str, Any]) -> None:
+        self.rows = rows
+        self._pieces = {name: deque([column]) for name, column in rows.items()}
+        self._lengths = {name: len(column) for name, column in rows.items()}
 
 
 @dataclass(slots=True)
@@ -134,7 +137,7 @@ def _type_of(column: Any) -> object:
     return (column.dtype.str, column.shape[1:]) if isinstance(column, np.ndarray) else list
 
 
-def _joined(pieces: list[Any]) -> Any:
+def _joined(pieces: Sequence[Any]) -> Any:
     if len(pieces) == 1:
         return pieces[0]
     if isinstance(pieces[0], np.ndarray):

@@ -142,6 +142,7 @@ class Flow:
         self._report = report
         self._alarm = waker.alarm(pump)
         self._depth = 0
+        self._waits_for_alarm = False
         self._held_back: list[Callable[[], None]] = []
         # who changed the data of a source last, and with which revision
         self._data_changes: weakref.WeakKeyDictionary[Any, tuple[int, str | None]] = weakref.WeakKeyDictionary()
@@ -183,7 +184,8 @@ class Flow:
         Exception
             If just this change is sent, and cannot be encoded.
         """
-        if not any(connection.is_shown for connection in self._connections()):
+        is_resting = self._is_resting()
+        if not is_resting and not any(connection.is_shown for connection in self._connections()):
             # whoever comes gets the whole document
             self.changes.clear()
             self.revision += 1
@@ -192,8 +194,16 @@ class Flow:
         if not isinstance(change, (Keyed, Discrete)):
             self._data_changes[change.source] = (self.revision + 1, None)
         self.changes.put(change)
-        if self._depth == 0:
+        if self._depth == 0 and not is_resting:
             self.pump(event)
+
+    def _is_resting(self) -> bool:
+        """Whether no page can take more before the clock calls :meth:`pump`: in a fast stream that is asked each time.
+
+        Whatever may end this sooner, calls :meth:`pump` or clears the flag.
+        """
+        due_s = self._alarm.due_s
+        return self._waits_for_alarm and due_s is not None and time.monotonic() < due_s
 
     def note_page_change(self, model: Any, revision: int, client: str) -> bool:
         """Take note that a page changes the data of a source.
@@ -240,6 +250,7 @@ class Flow:
             self.flush(event)
         self._remind(now)
         self._set_alarm(now)
+        self._waits_for_alarm = len(self.changes) > 0
 
     def flush(self, event: DocumentPatchedEvent | None = None) -> None:
         """Send what waits, whether the pages are ready or not."""
@@ -334,6 +345,7 @@ class Flow:
 
     def attach(self, peer: Peer, revision: int) -> None:
         """Wait for a page from now on, which has everything up to ``revision``."""
+        self._waits_for_alarm = False
         self.outbox.leave((peer[0], None))
         self.outbox.attach(peer, revision)
 
@@ -361,6 +373,7 @@ class Flow:
 
     def block(self) -> None:
         """Take note that a cell runs."""
+        self._waits_for_alarm = False
         self.outbox.block(now_ms())
 
     def unblock_later(self) -> None:

@@ -6,6 +6,7 @@ import gc
 import itertools
 import json
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from bokeh.models import ColumnDataSource, Div, Slider
 
 from bokeh_widget import BokehWidget, _flow
 from bokeh_widget._flow import weight_of
+from bokeh_widget._outbox import Outbox
 from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, pieces
 from bokeh_widget._waker import THREAD_NAME, Waker
 from bokeh_widget.errors import InputTypeError, InputValueError
@@ -129,6 +131,55 @@ def test_what_waits_is_sent_by_time_while_a_cell_runs(wire: Wire, page_of: Calla
             slider.value = value
         wait_until(lambda: values(wire, widget)[2:] == [[4]])
         # the cell does nothing more, and nothing else moves the clock
+
+
+def test_a_cell_that_begins_while_something_waits_does_not_wait_for_an_answer(
+    wire: Wire, page_of: Callable[..., Page], slider: Slider
+) -> None:
+    with BokehWidget(slider) as widget:
+        page_of(widget)
+        for value in range(1, 20):
+            slider.value = value
+        with widget.session.lock:
+            widget.session.flow.block()
+        began = time.monotonic()
+        slider.value = 20
+        wait_until(lambda: values(wire, widget)[12:] == [[20]])
+        assert time.monotonic() - began < 1.0  # an answer is waited for for two seconds
+
+
+def test_a_stream_that_must_wait_asks_no_page_for_each_of_its_rows(
+    wire: Wire, page_of: Callable[..., Page], slider: Slider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    is_ready = Outbox.is_ready
+
+    def counting(outbox: Outbox[Any], now_ms: float) -> bool:
+        asked.append(now_ms)
+        return is_ready(outbox, now_ms)
+
+    monkeypatch.setattr(Outbox, "is_ready", counting)
+    with BokehWidget(slider) as widget:
+        page = page_of(widget)
+        for value in range(1, 1000):
+            slider.value = value
+        assert len(asked) < 100
+        page.acknowledge(12)
+        assert values(wire, widget)[12:] == [[999]]
+
+
+def test_a_page_that_comes_while_the_others_are_silent_is_sent_what_follows(
+    wire: Wire, page_of: Callable[..., Page], slider: Slider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with BokehWidget(slider) as widget:
+        page_of(widget, "silent")
+        for value in range(1, 20):
+            slider.value = value
+        monkeypatch.setattr(_flow, "now_ms", lambda: 1000 * time.monotonic() + 3000)
+        page_of(widget, "new")
+        before = len(values(wire, widget))
+        slider.value = 20
+        assert values(wire, widget)[before:] == [[20]]
 
 
 def test_a_page_that_does_not_answer_is_asked_where_it_is(
