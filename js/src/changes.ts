@@ -70,6 +70,16 @@ export function change_of(bokeh: BokehRoot, event: DocumentEvent): ModelChange {
   return { kind: "discrete", value: event };
 }
 
+/** Whether a range was fitted to its data, as it is with each row of a stream; not one that the user has moved. */
+export function is_fit(bokeh: BokehRoot, event: DocumentEvent): boolean {
+  const { kind, model, attr } = event as unknown as Fields;
+  const { DataRange1d } = bokeh.require("models/ranges/data_range1d") as {
+    DataRange1d: abstract new () => HasProps & { readonly have_updated_interactively: boolean };
+  };
+  const is_end = kind == "ModelChanged" && (attr == "start" || attr == "end");
+  return is_end && model instanceof DataRange1d && !model.have_updated_interactively;
+}
+
 type EventClass = new (document: Document, model: HasProps, ...values: unknown[]) => DocumentEvent;
 
 /** The event that a property has the value which it has now. */

@@ -134,6 +134,7 @@ export class Client {
   /** The page goes: the kernel must not take that for the end of what it shows. */
   leave_page(): void {
     if (this.#places.size > 0) {
+      this.#uplink.flush();
       this.#presence.bye();
     }
   }

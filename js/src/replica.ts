@@ -3,7 +3,7 @@
 import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
 import type { Document, Patch } from "@bokeh/bokehjs/build/js/lib/document/document";
 import type { DocumentEvent } from "@bokeh/bokehjs/build/js/lib/document/events";
-import { change_of, changed_event, changed_model, event_of } from "./changes";
+import { change_of, changed_event, changed_model, event_of, is_fit } from "./changes";
 import { Coalescer } from "./coalescing";
 import { ChangeEncoder, type EncodedChanges } from "./encoder";
 import { type DocumentState, exact_buffer } from "./protocol";
@@ -17,6 +17,9 @@ export interface ReplicaOptions {
   /** The document was shown before, and Python has heard that it is ready. */
   readonly is_replacement?: boolean;
 }
+
+/** In a stream the ranges follow the data 60 times a second, and nobody waits for it: as for an acknowledgement. */
+const FIT_EVERY_MS = 100;
 
 export class Replica {
   readonly document: Document;
@@ -32,6 +35,8 @@ export class Replica {
   /** What BokehJS reads of a document and does not write: classes of data models, callbacks of the document. */
   readonly #unwritten: Readonly<Record<string, unknown>>;
   #is_scheduled = false;
+  #is_urgent = false;
+  #waits_since_ms = 0;
   #disposed = false;
 
   /**
@@ -107,6 +112,11 @@ export class Replica {
     const events = "events" in event ? (event.events as DocumentEvent[]) : [event];
     for (const single of events) {
       if (single.sync && !(this.#is_replacement && says_ready(single))) {
+        if (this.#changes.is_empty) {
+          this.#is_urgent = false;
+          this.#waits_since_ms = performance.now();
+        }
+        this.#is_urgent ||= !is_fit(this.#bokeh, single);
         this.#changes.put(change_of(this.#bokeh, single));
       }
     }
@@ -124,6 +134,11 @@ export class Replica {
   /** How many changes of BokehJS wait to be taken. */
   get waiting(): number {
     return this.#changes.size;
+  }
+
+  /** For how long what waits may wait for more of its kind, which replaces it: no time if anybody waits for it. */
+  get patience_ms(): number {
+    return this.#is_urgent ? 0 : Math.max(0, this.#waits_since_ms + FIT_EVERY_MS - performance.now());
   }
 
   /** How many changes of BokehJS were taken in by later ones. */

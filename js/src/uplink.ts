@@ -84,11 +84,16 @@ export class Uplink {
     if (oldest !== undefined && this.#outbox.overdue(performance.now()).length > 0) {
       this.#send(oldest.message, [...oldest.buffers.values()]); // without it the kernel takes none of the others
     }
+    let patience_ms = Number.POSITIVE_INFINITY;
     if (replica.waiting > 0 && this.#outbox.is_ready(performance.now())) {
-      this.#send_changes(replica);
+      patience_ms = replica.patience_ms;
+      if (patience_ms == 0) {
+        this.#send_changes(replica);
+        patience_ms = Number.POSITIVE_INFINITY;
+      }
     }
-    const wait_ms = this.#outbox.reminder_ms(performance.now());
-    if (wait_ms !== null) {
+    const wait_ms = Math.min(patience_ms, this.#outbox.reminder_ms(performance.now()) ?? Number.POSITIVE_INFINITY);
+    if (Number.isFinite(wait_ms)) {
       this.#timer = setTimeout(this.pump, wait_ms);
     }
   };

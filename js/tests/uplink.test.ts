@@ -25,10 +25,10 @@ async function move(value: number): Promise<void> {
   await Promise.resolve();
 }
 
-function make_replica(session = "session-1"): Replica {
+function make_replica(session = "session-1", state = described_state()): Replica {
   const made = new Replica(
     bokeh,
-    { ...described_state(), session },
+    { ...state, session },
     () => uplink.pump(),
     (error) => expect.unreachable(String(error)),
   );
@@ -53,6 +53,58 @@ afterEach(() => {
   }
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
+});
+
+describe("ranges that follow the data", () => {
+  const grow = async (end: number) => {
+    model("range").setv({ end });
+    await Promise.resolve();
+  };
+
+  beforeEach(() => {
+    const json = JSON.parse(described_state().json);
+    const range = { type: "object", name: "DataRange1d", id: "range", attributes: { start: 0, end: 1 } };
+    const state = { ...described_state(), json: JSON.stringify({ ...json, roots: [...json.roots, range] }) };
+    replica = make_replica("session-1", state);
+    replica.take_changes();
+    uplink.follow(replica);
+  });
+
+  test("are told of ten times a second, as they are then", async () => {
+    for (const end of [2, 3, 4]) {
+      await grow(end);
+      vi.advanceTimersByTime(33);
+    }
+    expect(sent).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(values()).toEqual([[4]]);
+    uplink.acknowledge(1);
+    await grow(5);
+    vi.advanceTimersByTime(99);
+    expect(values()).toEqual([[4]]);
+    vi.advanceTimersByTime(1);
+    expect(values()).toEqual([[4], [5]]);
+  });
+
+  test("hold up nothing else, and go with it", async () => {
+    await grow(2);
+    await move(7);
+    expect(values()).toEqual([[2, 7]]);
+    uplink.acknowledge(1);
+    await move(8);
+    await grow(3);
+    expect(values()).toEqual([[2, 7], [8]]);
+    uplink.acknowledge(2);
+    expect(values()).toEqual([[2, 7], [8]]);
+    uplink.flush();
+    expect(values()).toEqual([[2, 7], [8], [3]]);
+  });
+
+  test("are told of at once when the user moves them", async () => {
+    (model("range") as HasProps & { have_updated_interactively: boolean }).have_updated_interactively = true;
+    await grow(2);
+    expect(values()).toEqual([[2]]);
+  });
 });
 
 describe("changes", () => {
