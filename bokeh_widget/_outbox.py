@@ -27,8 +27,9 @@ MAX_REMINDER_MS: Final = 30_000.0
 
 EASY_MS: Final = 10.0
 BUSY_MS: Final = 30.0
-"""A page that needs longer than this for a frame can do nothing else beside painting: it gets no more than the window.
-What takes no longer than ``EASY_MS`` counts for nothing: other work of the page is in it."""
+"""A page that needs longer than this for a frame can do nothing else beside painting: it gets one at a time, since a
+second one would only be older when it is painted. What takes no longer than ``EASY_MS`` counts for nothing:
+other work of the page is in it."""
 
 _MAX_TRACKED: Final = 64
 _ROUNDING: Final = 1e-9
@@ -136,7 +137,7 @@ class Outbox(Generic[Peer]):
         if flight is None:
             return
         flight.last_acknowledgement_ms = now_ms
-        flight.at_least = self._usual_weight * min(1.0, max(0.0, cost_ms - EASY_MS) / (BUSY_MS - EASY_MS))
+        flight.at_least = min(1.0, max(0.0, cost_ms - EASY_MS) / (BUSY_MS - EASY_MS))
         if number <= flight.acknowledged:
             return
         flight.acknowledged = number

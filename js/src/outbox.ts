@@ -42,7 +42,7 @@ interface Reminder {
 const MAX_KNOWN = 64;
 
 /**
- * Who needs longer than the second for a frame can do nothing else beside painting: it gets no more than the window.
+ * Who needs longer than the second for a frame can do nothing else beside painting: it gets one at a time.
  * What takes no longer than the first counts for nothing: other work is in it.
  */
 const [EASY_MS, BUSY_MS] = [10, 30];
@@ -86,8 +86,7 @@ export class Outbox {
     if (state === undefined) {
       return;
     }
-    const part = Math.min(1, Math.max(0, cost_ms - EASY_MS) / (BUSY_MS - EASY_MS));
-    state.at_least = part / this.#options.window;
+    state.at_least = Math.min(1, Math.max(0, cost_ms - EASY_MS) / (BUSY_MS - EASY_MS));
     if (number <= state.acknowledged) {
       return;
     }
