@@ -441,7 +441,7 @@ export class Client {
   async #build(incoming: Incoming): Promise<void> {
     const { state, seq, is_news } = incoming;
     const bokeh = await this.#load(state.requires);
-    if (!this.#is_shown) {
+    if (!this.#is_shown || this.#is_outdated) {
       return;
     }
     this.#places.retract_notices();
@@ -479,6 +479,11 @@ export class Client {
     if (is_news) {
       this.#presence.acknowledge_later();
     }
+  }
+
+  /** While BokehJS was loaded a whole document has come: the kernel was ahead of what the page began with. */
+  get #is_outdated(): boolean {
+    return this.#incoming !== null || this.#waiting.some(({ message }) => message.kind == "document");
   }
 
   #shown(bokeh: BokehRoot, { document }: Replica, is_wanted: () => boolean): Shown {
