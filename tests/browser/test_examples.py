@@ -373,7 +373,7 @@ def test_lifecycle_hooks(lab: NotebookPage) -> None:
     _wait_bokeh(lab, 0, 0)
 
 
-# these run twice in JupyterLab
+# these run twice in JupyterLab, and below with nothing but a kernel
 _NOT_HERE: Final = ("11_programmatic_apps", "12_app_formats", "14_two_way_callbacks")
 
 
@@ -497,7 +497,8 @@ def test_two_way_callbacks(lab: NotebookPage) -> None:
     example.picture("interacted")
 
 
-@pytest.mark.parametrize("name", NAMES)
+# the others run in a kernel without one in the test above
+@pytest.mark.parametrize("name", _NOT_HERE)
 def test_runs_without_a_front_end(name: str, tmp_path: Path) -> None:
     _copy(name, tmp_path / "examples")
     notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)

@@ -140,6 +140,11 @@ class PageLog:
             if not any(re.search(allowed.pattern, str(problem)) for allowed in self._allowed)
         ]
 
+    def join(self, other: PageLog) -> None:
+        """Record in another log from now on, and allow what that one allows."""
+        self.problems = other.problems
+        self._allowed = other._allowed
+
     def clear(self) -> None:
         """Forget what was recorded so far."""
         self.problems.clear()
