@@ -320,6 +320,11 @@ export class Client {
     return this.#places.size > 0 && this.#connected;
   }
 
+  /** A whole document has come that is newer than one whose BokehJS was awaited until now. */
+  get #is_outdated(): boolean {
+    return this.#incoming !== null || this.#waiting.some(({ message }) => message.kind == "document");
+  }
+
   #host_has_state(): boolean {
     if (this.#incoming === null) {
       const state = this.#host.take_state();
@@ -479,11 +484,6 @@ export class Client {
     if (is_news) {
       this.#presence.acknowledge_later();
     }
-  }
-
-  /** While BokehJS was loaded a whole document has come: the kernel was ahead of what the page began with. */
-  get #is_outdated(): boolean {
-    return this.#incoming !== null || this.#waiting.some(({ message }) => message.kind == "document");
   }
 
   #shown(bokeh: BokehRoot, { document }: Replica, is_wanted: () => boolean): Shown {

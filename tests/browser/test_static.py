@@ -45,7 +45,7 @@ CDN: Final = (
 )
 """What the pages load from the network, by the end of its address, and where we have it."""
 
-PLOT: Final = CELL.replace(
+PLOT: Final = CELL.replace('figure(name="plot", ', 'figure(name="plot", title="start", ').replace(
     "w = BokehWidget",
     "from bokeh.models import CustomJS\n"
     "slider.js_on_change('value', CustomJS(code='this.title = `JS ${this.value}`'))\nw = BokehWidget",
@@ -56,7 +56,7 @@ plot.title.text = "later"
 slider.value = 4
 plot.x_range.update(start=-1, end=8)
 source.selected.indices = [1]
-stream()
+source.stream({"n": np.array([3.0]), "y": np.array([5.0])})
 print(json.dumps(values()))
 """
 
