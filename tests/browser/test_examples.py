@@ -373,7 +373,7 @@ def test_lifecycle_hooks(lab: NotebookPage) -> None:
     _wait_bokeh(lab, 0, 0)
 
 
-# these run twice in JupyterLab, and below with nothing but a kernel
+# these run twice in JupyterLab
 _NOT_HERE: Final = ("11_programmatic_apps", "12_app_formats", "14_two_way_callbacks")
 
 
