@@ -321,6 +321,11 @@ export class Client {
     return this.#places.size > 0 && this.#connected;
   }
 
+  /** A whole document has come that is newer than one whose BokehJS was awaited until now. */
+  get #is_outdated(): boolean {
+    return this.#incoming !== null || this.#waiting.some(({ message }) => message.kind == "document");
+  }
+
   #host_has_state(): boolean {
     if (this.#incoming === null) {
       const state = this.#host.take_state();
@@ -442,7 +447,7 @@ export class Client {
   async #build(incoming: Incoming): Promise<void> {
     const { state, seq, is_news } = incoming;
     const bokeh = await this.#load(state.requires);
-    if (!this.#is_shown) {
+    if (!this.#is_shown || this.#is_outdated) {
       return;
     }
     this.#places.retract_notices();

@@ -171,6 +171,19 @@ describe("documents", () => {
     expect(slider().value).toBe(8);
   });
 
+  test("that come while the page still loads BokehJS are built at once, without the older one before", async () => {
+    const { Document } = bokeh.require("document") as { Document: { from_json(...args: unknown[]): unknown } };
+    const built = vi.spyOn(Document, "from_json");
+    client.add_place(place); // as a page that reloads during a stream: its state is older than Python's document
+    client.handle(patch(2, 5), []); // what it missed before this one, nobody sends again
+    broadcast(4, { client: client.id });
+    client.handle(patch(5, 3), []);
+    await at_revision(5);
+    expect(slider().value).toBe(3);
+    expect(built).toHaveBeenCalledTimes(1);
+    expect(asked()).toEqual([["session-1", 0]]);
+  });
+
   test("for another client are left to it", async () => {
     await shown(0);
     broadcast(4, { client: "somebody" });

@@ -15,9 +15,10 @@ from tests.browser.harness import (
     VoilaPage,
     chromium,
 )
+from tests.browser.shared_pages import PASSED, SharedLabPage, SharedNotebook7Page, SharedPages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from playwright.sync_api import Browser
 
@@ -31,6 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep whether a test has passed, for its fixtures."""
+    report = yield
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
 
 
 # The scope is the package and not the session: Playwright's sync API keeps an event loop running in this thread as
@@ -73,6 +85,41 @@ def notebook7(jupyter: JupyterServer, browser: Browser, page_errors: PageLog) ->
     """Yield a page for a notebook in Notebook 7."""
     with Notebook7Page.fresh(jupyter, browser, page_errors) as page:
         yield page
+
+
+@pytest.fixture(scope="package")
+def shared_pages(jupyter: JupyterServer, browser: Browser) -> Iterator[SharedPages]:
+    """Give the pages that tests share."""
+    pages = SharedPages(jupyter, browser)
+    yield pages
+    pages.close()
+
+
+@pytest.fixture
+def shared_lab(
+    request: pytest.FixtureRequest, shared_pages: SharedPages, page_errors: PageLog
+) -> Iterator[NotebookPage]:
+    """Give the page for a notebook in JupyterLab that tests share; ``shared_lab.open([...])`` begins anew in it."""
+    yield shared_pages.lend(SharedLabPage, page_errors)
+    if not request.node.stash.get(PASSED, False):
+        shared_pages.drop(SharedLabPage)
+
+
+@pytest.fixture
+def shared_notebook7(
+    request: pytest.FixtureRequest, shared_pages: SharedPages, page_errors: PageLog
+) -> Iterator[NotebookPage]:
+    """Give the page for a notebook in Notebook 7 that tests share."""
+    yield shared_pages.lend(SharedNotebook7Page, page_errors)
+    if not request.node.stash.get(PASSED, False):
+        shared_pages.drop(SharedNotebook7Page)
+
+
+@pytest.fixture(params=["shared_lab", "shared_notebook7"])
+def shared_notebook(request: pytest.FixtureRequest) -> NotebookPage:
+    """Give the page that tests share of each front end in which a user runs cells."""
+    page: NotebookPage = request.getfixturevalue(request.param)
+    return page
 
 
 @pytest.fixture

@@ -38,76 +38,78 @@ SESSIONS: Final = "[x.document.select_one({'name': 'div'}).text for x in bokeh_w
 SESSION_IDS: Final = f"{REPLICAS}.map(r => r.document.get_model_by_name('div').text)"
 
 
-def test_each_cell_that_displays_a_function_has_a_session(lab: NotebookPage) -> None:
-    lab.open([FUNCTION, "w", "w"])
+def test_each_cell_that_displays_a_function_has_a_session(shared_lab: NotebookPage) -> None:
+    shared_lab.open([FUNCTION, "w", "w"])
     for index in range(3):
-        lab.run(index)
-        expect(lab.output(index).get_by_role("button", name=f"press {index + 1}")).to_be_visible()
-    lab.output(1).get_by_role("button", name="press 2").click()
-    expect(lab.output(1).get_by_text("session 2, 1 clicks")).to_be_visible()
-    wait_in_page(lab, SESSION_IDS, ["session 1, 0 clicks", "session 2, 1 clicks", "session 3, 0 clicks"])
-    lab.run(1)
-    expect(lab.output(1).get_by_role("button", name="press 4")).to_be_visible()
-    wait_in_kernel(lab, SESSIONS, ["session 1, 0 clicks", "session 3, 0 clicks", "session 4, 0 clicks"])
-    wait_in_page(lab, f"{REPLICAS}.length", 3)
-    lab.exec_in_kernel("bokeh_widget.widget.unused_session_lifetime_ms = 50")
-    lab.clear_all_outputs()
-    wait_in_page(lab, f"{REPLICAS}.length", 0)
-    wait_in_kernel(lab, SESSIONS, ["session 1, 0 clicks"])  # a variable holds it
-    wait_in_kernel(lab, "w.state.value", "hidden")
+        shared_lab.run(index)
+        expect(shared_lab.output(index).get_by_role("button", name=f"press {index + 1}")).to_be_visible()
+    shared_lab.output(1).get_by_role("button", name="press 2").click()
+    expect(shared_lab.output(1).get_by_text("session 2, 1 clicks")).to_be_visible()
+    wait_in_page(shared_lab, SESSION_IDS, ["session 1, 0 clicks", "session 2, 1 clicks", "session 3, 0 clicks"])
+    shared_lab.run(1)
+    expect(shared_lab.output(1).get_by_role("button", name="press 4")).to_be_visible()
+    wait_in_kernel(shared_lab, SESSIONS, ["session 1, 0 clicks", "session 3, 0 clicks", "session 4, 0 clicks"])
+    wait_in_page(shared_lab, f"{REPLICAS}.length", 3)
+    shared_lab.exec_in_kernel("bokeh_widget.widget.unused_session_lifetime_ms = 50")
+    shared_lab.clear_all_outputs()
+    wait_in_page(shared_lab, f"{REPLICAS}.length", 0)
+    wait_in_kernel(shared_lab, SESSIONS, ["session 1, 0 clicks"])  # a variable holds it
+    wait_in_kernel(shared_lab, "w.state.value", "hidden")
 
 
-def test_a_directory_has_its_theme_its_callbacks_and_its_hooks(lab: NotebookPage) -> None:
+def test_a_directory_has_its_theme_its_callbacks_and_its_hooks(shared_lab: NotebookPage) -> None:
     opening = f"from bokeh_widget import show\nimport bokeh_widget\nw = show({str(APPS / 'themed')!r})"
-    lab.open([opening, "w.close()\nimport asyncio\nawait asyncio.sleep(0.2)"])
-    lab.run(0)
-    expect(lab.output(0).locator(".bk-Figure")).to_be_visible()
-    expect(lab.output(0).get_by_text("loaded, sessions: 0")).to_be_visible()
-    expect(lab.output(0).get_by_text("created, destroyed: False")).to_be_visible()
-    wait_in_page(lab, model_value("plot", "background_fill_color"), "#102030")
-    lab.output(0).get_by_role("button", name="Press me").click()
-    expect(lab.output(0).get_by_text("1 clicks")).to_be_visible()
-    lab.run(1)
-    expect(lab.output(1).get_by_text("document of a session ends after 1 clicks, destroyed: True")).to_be_visible()
-    expect(lab.output(1).get_by_text("destroyed, sessions: 0", exact=False).last).to_be_visible()
-    wait_in_page(lab, f"{REPLICAS}.length", 0)
+    shared_lab.open([opening, "w.close()\nimport asyncio\nawait asyncio.sleep(0.2)"])
+    shared_lab.run(0)
+    expect(shared_lab.output(0).locator(".bk-Figure")).to_be_visible()
+    expect(shared_lab.output(0).get_by_text("loaded, sessions: 0")).to_be_visible()
+    expect(shared_lab.output(0).get_by_text("created, destroyed: False")).to_be_visible()
+    wait_in_page(shared_lab, model_value("plot", "background_fill_color"), "#102030")
+    shared_lab.output(0).get_by_role("button", name="Press me").click()
+    expect(shared_lab.output(0).get_by_text("1 clicks")).to_be_visible()
+    shared_lab.run(1)
+    expect(
+        shared_lab.output(1).get_by_text("document of a session ends after 1 clicks, destroyed: True")
+    ).to_be_visible()
+    expect(shared_lab.output(1).get_by_text("destroyed, sessions: 0", exact=False).last).to_be_visible()
+    wait_in_page(shared_lab, f"{REPLICAS}.length", 0)
 
 
-def test_a_failing_script_is_read_in_the_cell(lab: NotebookPage) -> None:
-    lab.open([f"from bokeh_widget import BokehWidget\nBokehWidget({str(APPS / 'failing.py')!r})"])
-    lab.start(0)
-    expect(lab.output(0).get_by_text("ZeroDivisionError: division by zero").last).to_be_visible()
-    expect(lab.output(0).get_by_text('failing.py", line 6, in <module>').last).to_be_visible()
-    expect(lab.output(0).get_by_text("ApplicationError").last).to_be_visible()
+def test_a_failing_script_is_read_in_the_cell(shared_lab: NotebookPage) -> None:
+    shared_lab.open([f"from bokeh_widget import BokehWidget\nBokehWidget({str(APPS / 'failing.py')!r})"])
+    shared_lab.start(0)
+    expect(shared_lab.output(0).get_by_text("ZeroDivisionError: division by zero").last).to_be_visible()
+    expect(shared_lab.output(0).get_by_text('failing.py", line 6, in <module>').last).to_be_visible()
+    expect(shared_lab.output(0).get_by_text("ApplicationError").last).to_be_visible()
 
 
-def test_tabs_open_their_sessions_when_they_are_selected(lab: NotebookPage) -> None:
-    lab.open(
+def test_tabs_open_their_sessions_when_they_are_selected(shared_lab: NotebookPage) -> None:
+    shared_lab.open(
         [
             FUNCTION.replace("w = BokehWidget(make_document)\nw", ""),
             "apps = serve({'/': make_document, '/stats': make_document})\napps",
         ]
     )
-    lab.run(0)
-    lab.run(1)
-    expect(lab.output(1).get_by_role("button", name="press 1")).to_be_visible()
-    wait_in_page(lab, f"{REPLICAS}.length", 1)
-    lab.output(1).get_by_text("/stats", exact=True).click()
-    expect(lab.output(1).get_by_role("button", name="press 2")).to_be_visible()
-    lab.output(1).get_by_role("button", name="press 2").click()
-    expect(lab.output(1).get_by_text("session 2, 1 clicks")).to_be_visible()
-    lab.output(1).get_by_text("/", exact=True).click()
-    expect(lab.output(1).get_by_role("button", name="press 1")).to_be_visible()
-    wait_in_kernel(lab, "len(numbers)", 2)
-    lab.exec_in_kernel("bokeh_widget.widget.unused_session_lifetime_ms = 50")
-    lab.clear_output(1)
-    wait_in_page(lab, f"{REPLICAS}.length", 0)
-    wait_in_kernel(lab, "len(bokeh_widget.widget.open_widgets())", 0)
+    shared_lab.run(0)
+    shared_lab.run(1)
+    expect(shared_lab.output(1).get_by_role("button", name="press 1")).to_be_visible()
+    wait_in_page(shared_lab, f"{REPLICAS}.length", 1)
+    shared_lab.output(1).get_by_text("/stats", exact=True).click()
+    expect(shared_lab.output(1).get_by_role("button", name="press 2")).to_be_visible()
+    shared_lab.output(1).get_by_role("button", name="press 2").click()
+    expect(shared_lab.output(1).get_by_text("session 2, 1 clicks")).to_be_visible()
+    shared_lab.output(1).get_by_text("/", exact=True).click()
+    expect(shared_lab.output(1).get_by_role("button", name="press 1")).to_be_visible()
+    wait_in_kernel(shared_lab, "len(numbers)", 2)
+    shared_lab.exec_in_kernel("bokeh_widget.widget.unused_session_lifetime_ms = 50")
+    shared_lab.clear_output(1)
+    wait_in_page(shared_lab, f"{REPLICAS}.length", 0)
+    wait_in_kernel(shared_lab, "len(bokeh_widget.widget.open_widgets())", 0)
 
 
-def test_a_model_of_its_own_is_shown_in_every_session(lab: NotebookPage) -> None:
-    lab.open([f"from bokeh_widget import BokehWidget\nw = BokehWidget({str(APPS / 'custom')!r})\nw", "w"])
+def test_a_model_of_its_own_is_shown_in_every_session(shared_lab: NotebookPage) -> None:
+    shared_lab.open([f"from bokeh_widget import BokehWidget\nw = BokehWidget({str(APPS / 'custom')!r})\nw", "w"])
     for index in range(2):
-        lab.run(index, timeout=60)
-        expect(lab.output(index).locator(".badge")).to_have_text("gold")
-    assert lab.eval_in_kernel("len([name for name in w._bokehjs.extensions if name.startswith('custom@')])") == 1
+        shared_lab.run(index, timeout=60)
+        expect(shared_lab.output(index).locator(".badge")).to_have_text("gold")
+    assert shared_lab.eval_in_kernel("len([name for name in w._bokehjs.extensions if name.startswith('custom@')])") == 1

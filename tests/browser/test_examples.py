@@ -497,7 +497,8 @@ def test_two_way_callbacks(lab: NotebookPage) -> None:
     example.picture("interacted")
 
 
-@pytest.mark.parametrize("name", NAMES)
+# the others run in a kernel without one in the test above
+@pytest.mark.parametrize("name", _NOT_HERE)
 def test_runs_without_a_front_end(name: str, tmp_path: Path) -> None:
     _copy(name, tmp_path / "examples")
     notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)

@@ -34,11 +34,10 @@ w = BokehWidget(slider)
 """
 
 
-@pytest.fixture(params=["lab", "notebook7"])
-def notebook(request: pytest.FixtureRequest) -> NotebookPage:
+@pytest.fixture
+def notebook(shared_notebook: NotebookPage) -> NotebookPage:
     """Give a page of each front end in which a user runs cells."""
-    page: NotebookPage = request.getfixturevalue(request.param)
-    return page
+    return shared_notebook
 
 
 def _output(notebook: NotebookPage, index: int) -> Locator:

@@ -66,11 +66,10 @@ def counts():
 OPEN: Final = "s1 = Noise()\ns1.open()"
 
 
-@pytest.fixture(params=["lab", "notebook7"])
-def notebook(request: pytest.FixtureRequest) -> NotebookPage:
+@pytest.fixture
+def notebook(shared_notebook: NotebookPage) -> NotebookPage:
     """Give a page of each front end in which a user runs cells."""
-    page: NotebookPage = request.getfixturevalue(request.param)
-    return page
+    return shared_notebook
 
 
 def _rate(notebook: NotebookPage, seconds: float = 1.5) -> float:
@@ -135,24 +134,24 @@ def _settled_counts(notebook: NotebookPage) -> BokehCounts:
     return found
 
 
-def test_fifty_runs_leave_what_one_does(lab: NotebookPage) -> None:
-    lab.open([SETUP, OPEN])
-    lab.run(0)
-    lab.run(1)
-    _is_shown(lab, 1)
-    in_kernel = lab.eval_in_kernel("counts()")
-    wait_in_page(lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
-    in_page = _settled_counts(lab)
+def test_fifty_runs_leave_what_one_does(shared_lab: NotebookPage) -> None:
+    shared_lab.open([SETUP, OPEN])
+    shared_lab.run(0)
+    shared_lab.run(1)
+    _is_shown(shared_lab, 1)
+    in_kernel = shared_lab.eval_in_kernel("counts()")
+    wait_in_page(shared_lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
+    in_page = _settled_counts(shared_lab)
     for _ in range(50):
-        lab.run(1)
-    wait_in_page(lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
-    wait_in_kernel(lab, "counts()", in_kernel)
-    assert _settled_counts(lab) == in_page
-    assert lab.eval_in_kernel("closed") == 50
+        shared_lab.run(1)
+    wait_in_page(shared_lab, f"{REPLICAS}.map(replica => replica.views.length)", [1])
+    wait_in_kernel(shared_lab, "counts()", in_kernel)
+    assert _settled_counts(shared_lab) == in_page
+    assert shared_lab.eval_in_kernel("closed") == 50
     print(f"sessions, documents, models, widgets: {in_kernel}; in the page: {in_page}")
-    lab.exec_in_kernel("s1.close()")
-    wait_in_page(lab, f"{REPLICAS}.length", 0)
-    left = _settled_counts(lab)
+    shared_lab.exec_in_kernel("s1.close()")
+    wait_in_page(shared_lab, f"{REPLICAS}.length", 0)
+    left = _settled_counts(shared_lab)
     assert (left.documents, left.views) == (0, 0)
 
 

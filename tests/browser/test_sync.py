@@ -50,9 +50,15 @@ def _open(notebook: NotebookPage, *cells: str) -> None:
     wait_in_kernel(notebook, "w.state.value", "shown")
 
 
-@pytest.fixture(params=["lab", "notebook7"])
-def notebook(request: pytest.FixtureRequest) -> NotebookPage:
+@pytest.fixture
+def notebook(shared_notebook: NotebookPage) -> NotebookPage:
     """Give a page of each front end in which a user runs cells."""
+    return shared_notebook
+
+
+@pytest.fixture(params=["lab", "notebook7"])
+def fresh(request: pytest.FixtureRequest) -> NotebookPage:
+    """Give the same, but newly opened: of what a page and a kernel load, nothing is there yet."""
     page: NotebookPage = request.getfixturevalue(request.param)
     return page
 
@@ -214,8 +220,8 @@ w
     wait_in_kernel(notebook, "tabs.active", 2)
 
 
-def test_models_that_come_later_bring_their_bundles(notebook: NotebookPage) -> None:
-    notebook.open(
+def test_models_that_come_later_bring_their_bundles(fresh: NotebookPage) -> None:
+    fresh.open(
         [
             """
 from bokeh.layouts import column
@@ -232,12 +238,12 @@ w
             "plot.title.text = r'$$\\frac{1}{2}$$'",
         ]
     )
-    notebook.run(0)
-    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
-    notebook.run(1)
-    expect(notebook.output(0).locator(".bk-Slider")).to_be_visible()
-    notebook.run(2)
-    wait_in_page(notebook, f"{REPLICAS}[0].revision", notebook.eval_in_kernel("w.session.revision"))
+    fresh.run(0)
+    expect(fresh.output(0).locator(".bk-Figure")).to_be_visible()
+    fresh.run(1)
+    expect(fresh.output(0).locator(".bk-Slider")).to_be_visible()
+    fresh.run(2)
+    wait_in_page(fresh, f"{REPLICAS}[0].revision", fresh.eval_in_kernel("w.session.revision"))
 
 
 CUSTOM: Final = """
@@ -285,18 +291,18 @@ w
 """
 
 
-def test_custom_model_compiled_by_bokeh(notebook: NotebookPage) -> None:
-    notebook.open([CUSTOM, "badge.text = 'silver'"])
-    notebook.run(0, timeout=60)
-    expect(notebook.output(0).locator(".badge")).to_have_text("gold")
-    notebook.run(1)
-    expect(notebook.output(0).locator(".badge")).to_have_text("silver")
-    notebook.exec_in_kernel("w.close()")
-    wait_in_page(notebook, f"{REPLICAS}.length", 0)
-    version = notebook.eval_in_kernel("__import__('bokeh').__version__")
+def test_custom_model_compiled_by_bokeh(fresh: NotebookPage) -> None:
+    fresh.open([CUSTOM, "badge.text = 'silver'"])
+    fresh.run(0, timeout=60)
+    expect(fresh.output(0).locator(".badge")).to_have_text("gold")
+    fresh.run(1)
+    expect(fresh.output(0).locator(".badge")).to_have_text("silver")
+    fresh.exec_in_kernel("w.close()")
+    wait_in_page(fresh, f"{REPLICAS}.length", 0)
+    version = fresh.eval_in_kernel("__import__('bokeh').__version__")
     badge = f"{REGISTRY}.bokeh('{version}').Models.get('Badge').prototype"
-    assert count_instances(notebook.page, badge) == 0
-    assert count_instances(notebook.page, f"{badge}.default_view.prototype") == 0
+    assert count_instances(fresh.page, badge) == 0
+    assert count_instances(fresh.page, f"{badge}.default_view.prototype") == 0
 
 
 def test_hold_sends_one_patch(notebook: NotebookPage) -> None:
@@ -317,12 +323,12 @@ def test_python_error_is_shown_in_the_cell(notebook: NotebookPage) -> None:
     wait_in_kernel(notebook, "seen[-1]", 5)
 
 
-def test_browser_error_is_shown_and_reaches_python(notebook: NotebookPage, page_errors: PageLog) -> None:
+def test_browser_error_is_shown_and_reaches_python(fresh: NotebookPage, page_errors: PageLog) -> None:
     page_errors.allow("bokeh_widget could not", "the model's view throws on purpose")
-    notebook.open([CUSTOM.replace("    super.render()\n", "    throw new Error('on purpose')\n", 1)])
-    notebook.run(0, timeout=60)
-    expect(notebook.output(0).locator(".bokeh-widget-error")).to_contain_text("on purpose")
-    wait_in_kernel(notebook, "'on purpose' in str(w.session.last_error)", True)
+    fresh.open([CUSTOM.replace("    super.render()\n", "    throw new Error('on purpose')\n", 1)])
+    fresh.run(0, timeout=60)
+    expect(fresh.output(0).locator(".bokeh-widget-error")).to_contain_text("on purpose")
+    wait_in_kernel(fresh, "'on purpose' in str(w.session.last_error)", True)
 
 
 def test_a_refused_patch_is_rolled_back_in_the_page(notebook: NotebookPage) -> None:
@@ -399,14 +405,14 @@ def test_kernel_restart_disconnects(notebook: NotebookPage) -> None:
     expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
 
 
-def test_two_notebooks_with_two_kernels(notebook: NotebookPage) -> None:
+def test_two_notebooks_with_two_kernels(fresh: NotebookPage) -> None:
     """In one page of JupyterLab, whose BokehJS they share, or in two pages of Notebook 7."""
-    _open(notebook)
-    if isinstance(notebook, Notebook7Page):
-        other: NotebookPage = Notebook7Page(notebook.server, notebook.context, notebook.log).open([PLOT])
+    _open(fresh)
+    if isinstance(fresh, Notebook7Page):
+        other: NotebookPage = Notebook7Page(fresh.server, fresh.context, fresh.log).open([PLOT])
         index = 0
     else:
-        other = notebook.open_beside([PLOT])
+        other = fresh.open_beside([PLOT])
         index = 1
     other.run(0)
     expect(other.output(0).locator(".bk-Figure")).to_be_visible()
@@ -414,15 +420,15 @@ def test_two_notebooks_with_two_kernels(notebook: NotebookPage) -> None:
     assert other.page.evaluate(f"{REPLICAS}.length") == index + 1
     other.exec_in_kernel("plot.title.text = 'other'")
     wait_in_page(other, model_value("plot", "title.text", index), "other")
-    assert notebook.page.evaluate(model_value("plot", "title.text")) == "start"
+    assert fresh.page.evaluate(model_value("plot", "title.text")) == "start"
 
 
-def test_a_foreign_bokeh_in_the_page_is_left_alone(notebook: NotebookPage) -> None:
-    notebook.open([PLOT])
-    notebook.page.evaluate("() => { globalThis.Bokeh = {version: '2.0.0', foreign: true} }")
-    notebook.run(0)
-    expect(notebook.output(0).locator(".bk-Figure")).to_be_visible()
-    assert notebook.page.evaluate("globalThis.Bokeh.foreign") is True
+def test_a_foreign_bokeh_in_the_page_is_left_alone(fresh: NotebookPage) -> None:
+    fresh.open([PLOT])
+    fresh.page.evaluate("() => { globalThis.Bokeh = {version: '2.0.0', foreign: true} }")
+    fresh.run(0)
+    expect(fresh.output(0).locator(".bk-Figure")).to_be_visible()
+    assert fresh.page.evaluate("globalThis.Bokeh.foreign") is True
 
 
 def test_voila(voila: VoilaPage) -> None:

@@ -1,4 +1,24 @@
-"""One document, all kinds of changes, and what users do to the page: every view is what Python has, model by model."""
+"""One document, all kinds of changes, and what users do to the page: every view is what Python has, model by model.
+
+A change from Python, one of a slider, a pan, a selection and a stream (``change_all``) are made in each of these tests,
+and every model of every page is compared with Python's (``assert_equal``). All run in JupyterLab and in Notebook 7:
+
+==========================================  =============================================================
+a second display, two views, a Tab and a    ``test_places_of_one_page``
+cell at once, views of different sizes
+"Create New View for Output"                ``test_a_new_view_of_the_output``; Notebook 7 has none
+two tabs                                    ``test_two_tabs_and_a_drag_in_one_while_the_other_changes``
+reload, reload during a stream,             ``test_reload_also_during_a_stream_and_notebook_closed_and_opened_again``
+notebook closed and opened again
+kernel restarted                            ``test_a_restarted_kernel_says_so_and_the_cell_runs_again``
+kernel busy, or interrupted                 ``test_a_busy_kernel_and_interrupts``; test_lines.py: in a callback
+line cut, messages lost, page given up,     test_lines.py
+page frozen
+saved, and opened without a kernel          test_static.py: ``test_saved_widget_state``, as it was saved; without
+                                            the state of the widgets ``test_saved_notebook_has_…_picture…``
+nbconvert, the embedding of ipywidgets      test_static.py: ``test_nbconvert``, ``test_embed``: no front end has a part
+==========================================  =============================================================
+"""
 
 from __future__ import annotations
 
@@ -14,7 +34,7 @@ from tests.browser.test_faults import PAGE_VALUES
 from tests.browser.waiting import REPLICAS, TIMEOUT_S, model_value, wait_in_kernel, wait_in_page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Page
 
     from tests.browser.harness import NotebookPage, PageLog
 
@@ -75,15 +95,20 @@ CHANGE: Final = f"""async n => {{
 }}"""
 
 
-def _drag(page: NotebookPage, canvas: Locator, dx: float) -> None:
+def middle(canvas: Locator) -> tuple[float, float]:
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.page.mouse.move(x, y)
-    page.page.mouse.down()
-    page.page.mouse.move(x + dx, y, steps=4)
-    page.page.mouse.up()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def drag(page: Page, canvas: Locator, dx: float) -> None:
+    """Pan with the mouse."""
+    x, y = middle(canvas)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y, steps=4)
+    page.mouse.up()
 
 
 def shown(page: NotebookPage, index: int = 0) -> None:
@@ -91,8 +116,8 @@ def shown(page: NotebookPage, index: int = 0) -> None:
     wait_in_page(page, f"{REPLICAS}.length", 1)
 
 
-def open_document(page: NotebookPage, *cells: str) -> None:
-    page.open([CELL, *cells])
+def open_document(page: NotebookPage, *cells: str, cell: str = CELL) -> None:
+    page.open([cell, *cells])
     page.run(0)
     shown(page)
     wait_in_kernel(page, "w.state.value", "shown")
@@ -120,6 +145,15 @@ def change_all(n: int, page: NotebookPage, *others: NotebookPage) -> None:
     assert_equal(page, *others)
 
 
+def _wait_until_wide(output: Locator, low: float, high: float) -> None:
+    """Wait until the plot of an output has a width between two limits, in CSS pixels."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while (
+        not low < (width := output.locator(".bk-Figure").first.evaluate("e => e.getBoundingClientRect().width")) < high
+    ):
+        assert time.monotonic() < deadline, width
+
+
 def _wait_nothing_left(page: NotebookPage) -> None:
     """Wait until BokehJS has no document and no view; a frame that was asked for may hold them for a moment."""
     deadline = time.monotonic() + TIMEOUT_S
@@ -130,23 +164,29 @@ def _wait_nothing_left(page: NotebookPage) -> None:
         assert time.monotonic() < deadline, counts
 
 
-@pytest.fixture(params=["lab", "notebook7"])
-def notebook(request: pytest.FixtureRequest) -> NotebookPage:
+@pytest.fixture
+def notebook(shared_notebook: NotebookPage) -> NotebookPage:
     """Give a page of each front end in which a user runs cells."""
-    page: NotebookPage = request.getfixturevalue(request.param)
-    return page
+    return shared_notebook
 
 
 def test_places_of_one_page(notebook: NotebookPage) -> None:
     """In two cells, in a Tab, pulled about with the mouse, and each torn down alone."""
-    open_document(notebook, "w", "ipywidgets.Tab([ipywidgets.VBox([w])], titles=['plot'])")
+    open_document(notebook, "w", "box = ipywidgets.Tab([ipywidgets.VBox([w])], titles=['plot'])\nbox")
     for index in (1, 2):
         notebook.run(index)
         shown(notebook, index)
     change_all(7, notebook)
-    _drag(notebook, notebook.output(1).locator(".bk-events").first, 50)
+    drag(notebook.page, notebook.output(1).locator(".bk-events").first, 50)
     wait_in_kernel(notebook, "plot.x_range.start < 6", True)
     assert_equal(notebook)
+    # as wide as each place allows: none of them tells Python, and so the others, its own width
+    notebook.exec_in_kernel("plot.sizing_mode = w.roots[0].sizing_mode = 'stretch_width'; box.layout.width = '500px'")
+    _wait_until_wide(notebook.output(0), 550, 1200)
+    _wait_until_wide(notebook.output(2), 350, 500)
+    change_all(8, notebook)
+    _wait_until_wide(notebook.output(0), 550, 1200)
+    _wait_until_wide(notebook.output(2), 350, 500)
     views = f"{REPLICAS}[0].views.length"
     for index, left in ((0, 2), (2, 1)):
         notebook.clear_output(index)
@@ -157,7 +197,8 @@ def test_places_of_one_page(notebook: NotebookPage) -> None:
     _wait_nothing_left(notebook)
 
 
-def test_a_new_view_of_the_output(lab: NotebookPage) -> None:
+def test_a_new_view_of_the_output(shared_lab: NotebookPage) -> None:
+    lab = shared_lab
     open_document(lab)
     lab.page.evaluate("() => { window.jupyterapp.shell.mode = 'multiple-document'; }")
     lab._call("command", 0, "notebook:create-output-view")
@@ -165,6 +206,7 @@ def test_a_new_view_of_the_output(lab: NotebookPage) -> None:
     change_all(5, lab)
     lab.clear_output(0)
     wait_in_page(lab, f"{REPLICAS}.length", 0)  # that view follows the output of the cell
+    lab.page.evaluate("() => { window.jupyterapp.shell.mode = 'single-document'; }")
 
 
 def test_two_tabs_and_a_drag_in_one_while_the_other_changes(notebook: NotebookPage) -> None:
@@ -215,29 +257,29 @@ def test_reload_also_during_a_stream_and_notebook_closed_and_opened_again(notebo
     change_all(8, notebook)
 
 
-def test_a_busy_kernel_and_interrupts(lab: NotebookPage) -> None:
+def test_a_busy_kernel_and_interrupts(notebook: NotebookPage) -> None:
     open_document(
-        lab,
+        notebook,
         "import time\nfor i in range(10**6):\n    div.text = f'loop {i}'\n    stream()\n    time.sleep(0.002)",
     )
-    lab.start(1)
-    wait_in_page(lab, f"{model_value('div', 'text')}?.startsWith('loop')", True)
-    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 5 }}")
-    lab.interrupt()
+    notebook.start(1)
+    wait_in_page(notebook, f"{model_value('div', 'text')}?.startsWith('loop')", True)
+    notebook.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('slider').value = 5 }}")
+    notebook.interrupt()
     with pytest.raises(AssertionError, match="KeyboardInterrupt"):
-        lab.wait(1)
-    wait_in_kernel(lab, "slider.value", 5)
-    assert_equal(lab)
-    change_all(6, lab)
+        notebook.wait(1)
+    wait_in_kernel(notebook, "slider.value", 5)
+    assert_equal(notebook)
+    change_all(6, notebook)
 
 
-def test_a_restarted_kernel_says_so_and_the_cell_runs_again(lab: NotebookPage, page_errors: PageLog) -> None:
+def test_a_restarted_kernel_says_so_and_the_cell_runs_again(notebook: NotebookPage, page_errors: PageLog) -> None:
     page_errors.allow("restart|Canceled", "the kernel is restarted")
-    open_document(lab)
-    lab.restart_kernel()
-    expect(lab.output(0).locator(".bokeh-widget-warning")).to_contain_text("Run the cell again")
-    expect(lab.output(0).locator(".bokeh-widget-connection")).to_be_hidden()
-    wait_in_page(lab, f"{REPLICAS}.length", 0)
-    lab.run(0)
-    shown(lab)
-    change_all(2, lab)
+    open_document(notebook)
+    notebook.restart_kernel()
+    expect(notebook.output(0).locator(".bokeh-widget-warning")).to_contain_text("Run the cell again")
+    expect(notebook.output(0).locator(".bokeh-widget-connection")).to_be_hidden()
+    wait_in_page(notebook, f"{REPLICAS}.length", 0)
+    notebook.run(0)
+    shown(notebook)
+    change_all(2, notebook)

@@ -61,8 +61,8 @@ PLATFORM_NOISE: Final = (
         "Notebook 7 restores the file browser, which it has none of in a notebook's page",
     ),
     Allowed(
-        r"403.*http://127\.0\.0\.1:\d+/static/notebook/[0-9a-f]+\.woff2",
-        "Notebook 7 now and then asks for a font of its own before it is logged in, and paints with another",
+        r"403.*http://127\.0\.0\.1:\d+/static/(lab|notebook)/[0-9a-f]+\.woff2",
+        "JupyterLab and Notebook 7 now and then ask for a font of theirs without being logged in, and paint with another",
     ),
     Allowed(
         r"https://cdn\.jsdelivr\.net/npm/@fortawesome/fontawesome-free@",
@@ -139,6 +139,11 @@ class PageLog:
             for problem in self.problems
             if not any(re.search(allowed.pattern, str(problem)) for allowed in self._allowed)
         ]
+
+    def join(self, other: PageLog) -> None:
+        """Record in another log from now on, and allow what that one allows."""
+        self.problems = other.problems
+        self._allowed = other._allowed
 
     def clear(self) -> None:
         """Forget what was recorded so far."""

@@ -129,6 +129,15 @@
       const shared = panel(path).content.model.sharedModel;
       shared.insertCell(index, { cell_type: "code", source, metadata: { trusted: true } });
     },
+    setCells(path, sources) {
+      const shared = panel(path).content.model.sharedModel;
+      const cells = sources.map((source) => ({ cell_type: "code", source, metadata: { trusted: true } }));
+      shared.transact(() => {
+        shared.deleteCellRange(0, shared.cells.length);
+        shared.insertCells(0, cells);
+      });
+      panel(path).content.activeCellIndex = 0;
+    },
     // The scratch cell carries a mark in its metadata, so that a reload finds it again.
     scratch(path, source) {
       const shared = panel(path).content.model.sharedModel;
