@@ -244,3 +244,21 @@ async def test_nothing_is_held_of_a_widget_that_gave_pictures(wire: Wire, page_o
     del widget, page, png, question
     gc.collect()
     assert ref() is None
+
+
+@in_loop
+async def test_a_reload_ends_the_wait_and_the_page_gives_the_next_picture(
+    wire: Wire, page_of: Callable[..., Page]
+) -> None:
+    widget = BokehWidget([Div(), Div()])
+    page = page_of(widget)
+    png, question = await _asked(wire, widget, widget.to_png())
+    page.leave()
+    with pytest.raises(ExportError, match="went away; await it again where the plot is shown"):
+        await png
+    _answer(page, question, b"of the page before")  # its last message comes late
+    reloaded = page_of(widget, "reloaded")
+    png, question = await _asked(wire, widget, widget.to_png())
+    assert question.content["client"] == "reloaded"
+    _answer(reloaded, question)
+    assert await png == b"picture"
