@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ._content import label_of
 
 if TYPE_CHECKING:
     from ._session import Session
+
+
+FOLLOWS_WITHIN_MS: Final = 250.0
+"""Titles may change with each frame of a stream, and nobody can hear that."""
 
 
 class Labelled(Protocol):
@@ -33,6 +37,11 @@ class TitleLabel:
         self._seen = session.title_changes
         self.text = label_of(session.document, root_ids)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a title has changed since."""
+        return self._session.title_changes != self._seen
+
     def bring_to(self, labelled: Labelled) -> None:
         """Say what the titles are by now, unless the user has set a label since.
 
@@ -41,7 +50,7 @@ class TitleLabel:
         labelled : Labelled
             The widget; it is told only of what differs, since each change is a message.
         """
-        if self._session.title_changes == self._seen or self._session.closed:
+        if not self.is_behind or self._session.closed:
             return
         self._seen = self._session.title_changes
         if labelled.aria_label == self.text:

@@ -21,7 +21,7 @@ from ._export import FileExports
 from ._fallback import with_fallback
 from ._flow import now_ms
 from ._hosting import open_content
-from ._labels import TitleLabel
+from ._labels import FOLLOWS_WITHIN_MS, TitleLabel
 from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
@@ -183,6 +183,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         self._pages = Pages(wire, runtime().provide)
         self._pages.follows_scheme = self._options.theme == AUTO
         self._due = waker.alarm(_weak_call(self, BokehWidget.send_due))
+        self._titles_due = waker.alarm(_weak_call(self, BokehWidget._follow_titles))
         self._expected_in_run = cells.current_run
         self._state = State.CREATED
         self._cancel_unpin: Any = None
@@ -386,6 +387,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             self._cancel_unpin = None
         cells.unpin(self)
         self._due.cancel()
+        self._titles_due.cancel()
         with self._hold_session() as session:
             self._pages.leave(session)
             self._pages.clients.clear()
@@ -498,7 +500,16 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         """
         if patch.session == self._session.id:  # else it is of a document that update() brings, or has replaced
             self._pages.send_patch(patch)
-            self._label.bring_to(self)
+            self._follow_titles_soon()
+
+    def _follow_titles_soon(self) -> None:
+        if self._label.is_behind:
+            self._titles_due.within(FOLLOWS_WITHIN_MS)
+
+    def _follow_titles(self) -> None:
+        with self._hold_session():
+            if not self.closed:
+                self._label.bring_to(self)
 
     def send_sync(self, revision: int) -> None:
         """Ask every client where it is.
@@ -583,7 +594,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
                 return
             had_views = self.has_views
             self._pages.take(session, message, buffers)
-            self._label.bring_to(self)
+            self._follow_titles_soon()
             self._update_state()
         if self.has_views:
             if self._cancel_unpin is not None:

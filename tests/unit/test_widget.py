@@ -19,6 +19,7 @@ from bokeh_widget import BokehWidget, State
 from bokeh_widget._protocol import PROTOCOL_VERSION
 from bokeh_widget.errors import BrowserError, InputTypeError
 from tests.unit.comparing import assert_same_documents
+from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -450,22 +451,29 @@ def test_label_follows_the_titles(wire: Wire, page_of: Callable[..., Page]) -> N
     assert widget.aria_label == "Costs"
     page = page_of(widget)
     sent = len(wire.of(widget))
+
+    def labels() -> list[str]:
+        states = [message.data for message in wire.of(widget)[sent:] if message.data["method"] == "update"]
+        return [state["state"]["aria_label"] for state in states]
+
     plot.background_fill_color = "#000000"
     widget.document.select_one({"type": Div}).text = "no title"
-    page.acknowledge()
-    assert [message.data["method"] for message in wire.of(widget)[sent:]] == ["custom"] * len(wire.of(widget)[sent:])
-    plot.title.text = "Later"
     widget.session.flush()
-    assert widget.aria_label == "Later"
-    assert wire.of(widget)[-1].data["state"] == {"aria_label": "Later"}
+    assert not widget._label.is_behind
+    for number in range(20):
+        plot.title.text = f"Frame {number}"
+        widget.session.flush()
+    wait_until(lambda: widget.aria_label == "Frame 19")
+    assert labels() == ["Frame 19"]
     plot.title = Title(text="Another")
     widget.session.flush()
-    assert widget.aria_label == "Another"
+    wait_until(lambda: widget.aria_label == "Another")
     page.patch({"kind": "ModelChanged", "model": {"id": plot.title.id}, "attr": "text", "new": "Of the page"})
-    assert plot.title.text == widget.aria_label == "Of the page"
+    wait_until(lambda: widget.aria_label == "Of the page")
     widget.aria_label = "mine"
     plot.title.text = "Not any more"
     widget.session.flush()
+    wait_until(lambda: not widget._label.is_behind)
     assert widget.aria_label == "mine"
     widget.close()
     with BokehWidget(figure(title="Sales"), aria_label="mine") as other:
