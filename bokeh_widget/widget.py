@@ -473,8 +473,11 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
 
     @property
     def will_be_shown(self) -> bool:
-        """Whether a page shows the widget, or will, since the cell that runs now has displayed it."""
-        return self.has_clients or (self._displayed_in_run is not None and self._displayed_in_run == cells.current_run)
+        """Whether a page shows the widget, or will: this cell displayed it, or one whose page has not answered yet."""
+        if self.has_clients or self._displayed_in_run is None:
+            return self.has_clients
+        is_expected = self._state is State.CREATED and _kernel.running_cell_id() is not None
+        return self._displayed_in_run == cells.current_run or is_expected
 
     @property
     def has_clients(self) -> bool:

@@ -109,10 +109,10 @@ function text_of(value: unknown, is_date: boolean): string {
 function date_columns(models: ReadonlySet<HasProps>): ReadonlyMap<HasProps, ReadonlySet<string>> {
   const found = new Map<HasProps, Set<string>>();
   for (const model of models) {
-    const plot = model as unknown as Record<"above" | "below" | "left" | "right" | "renderers", HasProps[] | undefined>;
-    const x_is_date = [...(plot.above ?? []), ...(plot.below ?? [])].some(is_date_axis);
-    const y_is_date = [...(plot.left ?? []), ...(plot.right ?? [])].some(is_date_axis);
-    for (const renderer of x_is_date || y_is_date ? (plot.renderers ?? []) : []) {
+    const plot = model as unknown as Record<"above" | "below" | "left" | "right" | "renderers", unknown>;
+    const x_is_date = [...models_of(plot.above), ...models_of(plot.below)].some(is_date_axis);
+    const y_is_date = [...models_of(plot.left), ...models_of(plot.right)].some(is_date_axis);
+    for (const renderer of x_is_date || y_is_date ? models_of(plot.renderers) : []) {
       const { data_source, glyph } = renderer as unknown as {
         readonly data_source?: HasProps;
         readonly glyph?: HasProps;
@@ -132,6 +132,11 @@ function date_columns(models: ReadonlySet<HasProps>): ReadonlyMap<HasProps, Read
     }
   }
   return found;
+}
+
+/** An annotation has numbers where a plot has axes. */
+function models_of(value: unknown): readonly HasProps[] {
+  return Array.isArray(value) ? (value as HasProps[]) : [];
 }
 
 function is_date_axis({ type }: HasProps): boolean {

@@ -22,7 +22,8 @@ function cells(region: HTMLElement): string[][] {
 function plot_of(source: object, axis: string): ReturnType<typeof make> {
   const glyph = make("Line", { x: { field: "time" }, y: { field: "y" } });
   const renderer = make("GlyphRenderer", { data_source: source, glyph });
-  return make("Plot", { renderers: [renderer], below: [make(axis)], left: [make("LinearAxis")] });
+  const box = make("BoxAnnotation", { left: 1, right: 2 });
+  return make("Plot", { renderers: [renderer, box], below: [make(axis)], left: [make("LinearAxis")] });
 }
 
 describe("the data of a plot", () => {

@@ -532,7 +532,6 @@ def test_themes(lab: NotebookPage) -> None:
         "[plots[0].background_fill_color, named.roots[0].background_fill_color, own.roots[0].background_fill_color]"
     )
     wait_in_kernel(lab, colours, ["#ffffff", "#2C001E", "#fdf6e3"])
-    expect(example.output("label")).to_contain_text("A line fits this one, A parabola fits that one")
     expect(example.output("follows").get_by_role("figure", name="Two sets of points")).to_be_visible()
     example.drag(example.output("follows").locator(".bk-Slider .noUi-handle"), 120)
     wait_in_page(lab, f"{_of_model(lab, 'plots[0].renderers[0].glyph', 'size.value')} > 10", True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import pytest
 from bokeh.models import Div
 
-from bokeh_widget import BokehWidget
+from bokeh_widget import BokehWidget, _kernel
+from bokeh_widget._cells import cells
 from bokeh_widget.errors import ExportError, InputTypeError, InputValueError, SessionClosedError
 
 if TYPE_CHECKING:
@@ -262,3 +263,30 @@ async def test_a_reload_ends_the_wait_and_the_page_gives_the_next_picture(
     assert question.content["client"] == "reloaded"
     _answer(reloaded, question)
     assert await png == b"picture"
+
+
+@in_loop
+async def test_the_page_of_an_earlier_cell_is_awaited_if_it_has_not_answered_yet(
+    wire: Wire, page_of: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = BokehWidget(Div())
+    monkeypatch.setattr(_kernel, "running_cell_id", lambda: "a cell of a notebook page")
+    monkeypatch.setattr(type(cells), "current_run", 1)
+    widget._repr_mimebundle_()
+    monkeypatch.setattr(type(cells), "current_run", 2)
+    png = asyncio.ensure_future(widget.to_png())
+    await asyncio.sleep(0)
+    assert not png.done()
+    page = page_of(widget)
+    (question,) = wire.customs(widget, "export")
+    _answer(page, question)
+    assert await png == b"picture"
+    page.hide()  # the cell was cleared: nobody is to come
+    with pytest.raises(ExportError, match="no page shows it"):
+        await widget.to_png()
+    other = BokehWidget(Div())
+    monkeypatch.setattr(_kernel, "running_cell_id", lambda: None)
+    other._repr_mimebundle_()
+    monkeypatch.setattr(type(cells), "current_run", 3)
+    with pytest.raises(ExportError, match="no page shows it"):  # no page executes this notebook
+        await other.to_png()
