@@ -132,7 +132,7 @@ def _check_keyboard(lab: NotebookPage) -> None:
     expect(table.locator("tbody tr")).to_have_text(["11", "55", "99"])
     lab.page.keyboard.press("Shift+Tab")  # the last one of Bokeh's own
     plot.focus()
-    assert plot.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    assert plot.evaluate("element => getComputedStyle(element, '::after').outlineStyle") == "solid"
     lab.output(0).screenshot(path=SCREENSHOTS / "appearance_table.png")
     lab.page.evaluate(AXE.read_text())
     assert _serious(lab) == []
