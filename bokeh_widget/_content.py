@@ -15,6 +15,8 @@ from bokeh.models.ui import UIElement
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, MixedDocumentsError
 
 if TYPE_CHECKING:
+    from bokeh.document.events import ModelChangedEvent
+
     from ._contexts import SessionContext
 
 _TAKES: Final = (
@@ -100,6 +102,11 @@ def label_of(document: Document, root_ids: list[str] | None) -> str:
     plots.sort(key=lambda plot: (len(plot.id), plot.id))  # as they were made
     titles = [plot.title.text for plot in plots if isinstance(plot.title, Title) and isinstance(plot.title.text, str)]
     return ", ".join(dict.fromkeys(filter(None, titles))) or ("Plot" if plots else "Bokeh document")
+
+
+def is_title_change(event: ModelChangedEvent) -> bool:
+    """Tell whether a change may be one of what :func:`label_of` gives."""
+    return event.attr == "title" or (event.attr == "text" and isinstance(event.model, Title))
 
 
 def add_roots(document: Document, found: object, maker: str) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from ipywidgets import Layout
 
+from ._fallback import FALLBACKS, Fallback
 from ._themes import ThemeLike, checked_theme
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES, MIN_FRAME_LIMIT_BYTES
 from .errors import InputTypeError, InputValueError
-
-Fallback = Literal["png"]
-"""What a saved notebook shows of a plot where there is no kernel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +22,7 @@ class Options:
     InputTypeError
         If an option is of a type that is not accepted.
     InputValueError
-        If there is no such theme, or the limit is too small.
+        If there is no such theme or fallback, or the limit is too small.
     """
 
     theme: ThemeLike | None = None
@@ -64,6 +62,6 @@ def _check_fallback(fallback: object) -> None:
     if fallback is None:
         return
     if not isinstance(fallback, str):
-        raise InputTypeError(f'fallback must be "png" or None, but got {fallback!r:.80}')
-    if fallback != "png":
-        raise InputValueError(f'fallback must be "png" or None, but got {fallback!r:.80}')
+        raise InputTypeError(f'fallback must be "png", "html" or None, but got {fallback!r:.80}')
+    if fallback not in FALLBACKS:
+        raise InputValueError(f'fallback must be "png", "html" or None, but got {fallback!r:.80}')

@@ -217,9 +217,10 @@ async def picture_of(shown: Pictured, kind: PictureType, timeout_s: float) -> by
     except TimeoutError:
         what = "no page has shown it" if asked.client is None else "the page did not answer"
         raise ExportError(
-            f"{name}: {what} within {timeout_s:g} s. With ipykernel before 7.4 a kernel hears nothing of pages while "
-            "a cell runs: make an asyncio task of it there, whose result the next cell has, or use an async callback. "
-            "Otherwise give timeout_s more seconds"
+            # what ipykernel#1565 brought, with 7.4; before, it depends on the front end and on what else awaits
+            f"{name}: {what} within {timeout_s:g} s. With ipykernel before 7.4 a kernel may hear nothing of pages "
+            "while a cell awaits: make an asyncio task of it there, whose result the next cell has, or use an async "
+            "callback. Otherwise give timeout_s more seconds"
         ) from None
     finally:
         pages.pictures.forget(asked)

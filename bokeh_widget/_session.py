@@ -19,6 +19,7 @@ from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 from . import _bundles
 from ._callbacks import SessionCallbacks
 from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
+from ._content import is_title_change
 from ._contexts import ServerContext, SessionContext
 from ._flow import Connection, Flow, Patch, source_of
 from ._heartbeat import Heartbeat
@@ -85,6 +86,8 @@ class Session:
         self.last_error: BaseException | None = None
         self.callback_rate: Final = RateMeter()
         self._document: Document | None = document
+        self.title_changes = 0
+        """How often the title of a plot has changed."""
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._error_callbacks: list[ErrorCallback] = []
@@ -297,6 +300,8 @@ class Session:
     def _document_patched(self, event: DocumentPatchedEvent) -> None:
         # Bokeh's dispatch calls this name
         setter: object = event.setter  # Bokeh's type names its own two classes
+        if isinstance(event, ModelChangedEvent) and is_title_change(event):
+            self.title_changes += 1
         if setter is _FROM_PAGE:
             return
         if isinstance(event, ModelChangedEvent) and event.attr == "subscribed_events":

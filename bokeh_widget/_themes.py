@@ -66,7 +66,6 @@ _DARK_CSS: Final = """:host {
   --light-active-border: #7b838a;
 }
 .noUi-target { background: #2b3238; border-color: #5b6369; box-shadow: none; }
-.noUi-connect { background: #5b6369; }
 .noUi-handle { background: #b0b3b6; border-color: #7b838a; box-shadow: none; }
 select:not([multiple]).bk-input, select:not([size]).bk-input {
   background-image: url('data:image/svg+xml;utf8,<svg version="1.1" viewBox="0 0 25 20" \
@@ -161,9 +160,17 @@ def scheme_theme(scheme: Scheme) -> Theme:
     if scheme == "light":
         return default
     if not _dark:
-        attrs = _colours(built_in_themes["dark_minimal"]._json["attrs"])  # noqa: SLF001  # no public name
-        _dark.append(Theme(json={"attrs": {**attrs, "UIElement": {"stylesheets": [_DARK_CSS]}}}))
+        _dark.append(Theme(json={"attrs": dark_attrs()}))
     return _dark[0]
+
+
+def dark_attrs() -> dict[str, dict[str, Any]]:
+    """Give the values of the dark theme by class and property, as JSON: a page applies them before Python can."""
+    return {
+        **_colours(built_in_themes["dark_minimal"]._json["attrs"]),  # noqa: SLF001  # no public name
+        "UIElement": {"stylesheets": [_DARK_CSS]},
+        "AbstractSlider": {"bar_color": "#5b6369"},  # an inline style, which no style sheet reaches
+    }
 
 
 def _colours(attrs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

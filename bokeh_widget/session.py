@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bokeh.models.ui import UIElement
     from ipywidgets import Layout
 
-    from ._options import Fallback
+    from ._fallback import Fallback
     from ._themes import ThemeLike
     from .widget import BokehWidget
 
@@ -54,7 +54,7 @@ class BokehSession:
         Whether periodic callbacks rest while no page shows the document.
     frame_limit_bytes : int, default 8 000 000
         Largest binary part of one message, in bytes.
-    fallback : {"png", None}, default "png"
+    fallback : {"png", "html", None}, default "png"
         What a saved notebook has beside the widget.
 
     Attributes

@@ -17,10 +17,11 @@ from ipywidgets import widget_serialization
 from . import _capture, _kernel
 from ._bokehjs import BokehJSModel, runtime
 from ._cells import cells
-from ._content import label_of
 from ._export import FileExports
+from ._fallback import with_fallback
 from ._flow import now_ms
 from ._hosting import open_content
+from ._labels import FOLLOWS_WITHIN_MS, TitleLabel
 from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
@@ -36,7 +37,7 @@ from ._session import (
     session_of,
 )
 from ._stats import WidgetStats
-from ._themes import AUTO
+from ._themes import AUTO, dark_attrs
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from ._version import __version__
 from ._waker import waker
@@ -54,9 +55,9 @@ if TYPE_CHECKING:
     from ipywidgets import Layout
 
     from ._content import Content
+    from ._fallback import Fallback
     from ._flow import Patch
     from ._hosting import Showable
-    from ._options import Fallback
     from ._output import OutputChange
     from ._themes import ThemeLike
 
@@ -99,7 +100,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         object. ``"auto"`` follows the light and dark themes of the page; where pages differ, the one that was opened
         or has changed last. A theme gives defaults: what is set on a model stays.
     aria_label : str, optional
-        What screen readers say of the plot; by default the titles of what is shown.
+        What screen readers say of the plot; by default the titles of what is shown, as they are now.
     layout : ipywidgets.Layout or dict, optional
         CSS of the widget's box, such as ``{"width": "50%"}``.
     pause_when_hidden : bool, default True
@@ -107,9 +108,10 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     frame_limit_bytes : int, default 8 000 000
         Largest binary part of one message, in bytes. What is larger is sent in several, which
         pass proxies that limit the messages of a websocket.
-    fallback : {"png", None}, default "png"
+    fallback : {"png", "html", None}, default "png"
         What JupyterLab and Notebook save beside the widget, for where there is no kernel: a picture of
-        the plot as it is when the notebook is saved (at most about 180 kB), or nothing.
+        the plot as it is when the notebook is saved (at most about 180 kB); a page with its whole document,
+        which has BokehJS from Bokeh's CDN; or only a line that says what to do.
 
     Raises
     ------
@@ -147,6 +149,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     _bokehjs = traitlets.Instance(BokehJSModel).tag(sync=True, **widget_serialization)
     _root_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
     _fallback = traitlets.Unicode(default_value=None, allow_none=True).tag(sync=True)
+    _dark_theme = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     aria_label = traitlets.Unicode(help="What screen readers say of the plot.").tag(sync=True)
     # the value is made when it is asked for: always the current document, never a snapshot
     _document = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget._state_to_json())  # noqa: SLF001
@@ -180,14 +183,21 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         self._pages = Pages(wire, runtime().provide)
         self._pages.follows_scheme = self._options.theme == AUTO
         self._due = waker.alarm(_weak_call(self, BokehWidget.send_due))
+        self._titles_due = waker.alarm(_weak_call(self, BokehWidget._follow_titles))
         self._expected_in_run = cells.current_run
         self._state = State.CREATED
         self._cancel_unpin: Any = None
         self._session = self._open_session(content)
         try:
-            label = label_of(content.document, content.root_ids) if aria_label is None else aria_label
+            self._label = TitleLabel(self._session, content.root_ids)
+            label = self._label.text if aria_label is None else aria_label
             super().__init__(
-                layout=layout, _bokehjs=runtime(), _root_ids=content.root_ids, _fallback=fallback, aria_label=label
+                layout=layout,
+                _bokehjs=runtime(),
+                _root_ids=content.root_ids,
+                _fallback=fallback,
+                _dark_theme=dark_attrs() if self._pages.follows_scheme else None,
+                aria_label=label,
             )
         except BaseException:
             self._session.disconnect(self)  # its timers stop, and the models are free again
@@ -332,8 +342,9 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             if new.revision != state["revision"]:
                 state, bundles = new.encode_state()
             self.set_trait("_root_ids", content.root_ids)
+            self._label = TitleLabel(new, content.root_ids)
             if self._options.aria_label is None:
-                self.aria_label = label_of(content.document, content.root_ids)
+                self.aria_label = self._label.text
             self._pages.enter(new, state["revision"])
             if self.is_shown:
                 self._bokehjs.provide(bundles)
@@ -376,6 +387,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             self._cancel_unpin = None
         cells.unpin(self)
         self._due.cancel()
+        self._titles_due.cancel()
         with self._hold_session() as session:
             self._pages.leave(session)
             self._pages.clients.clear()
@@ -426,9 +438,10 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         if run is None and not self.has_clients:
             self._unpin_later()  # no cell lets it go, if no page ever shows it
         self._is_displayed = True
+        self._label.bring_to(self)
         if self._pages.is_due:
             self._due.within(_DUE_MS)
-        return super()._repr_mimebundle_(**kwargs)
+        return with_fallback(self, super()._repr_mimebundle_(**kwargs), self._options.fallback)
 
     def _other_for(self, run: int | None, application: Application) -> BokehWidget:
         """Give the widget of the session that this run of a cell opens; it is closed when the cell runs again."""
@@ -460,8 +473,11 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
 
     @property
     def will_be_shown(self) -> bool:
-        """Whether a page shows the widget, or will, since the cell that runs now has displayed it."""
-        return self.has_clients or (self._displayed_in_run is not None and self._displayed_in_run == cells.current_run)
+        """Whether a page shows the widget, or will: this cell displayed it, or one whose page has not answered yet."""
+        if self.has_clients or self._displayed_in_run is None:
+            return self.has_clients
+        is_expected = self._state is State.CREATED and _kernel.running_cell_id() is not None
+        return self._displayed_in_run == cells.current_run or is_expected
 
     @property
     def has_clients(self) -> bool:
@@ -487,6 +503,16 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         """
         if patch.session == self._session.id:  # else it is of a document that update() brings, or has replaced
             self._pages.send_patch(patch)
+            self._follow_titles_soon()
+
+    def _follow_titles_soon(self) -> None:
+        if self._label.is_behind:
+            self._titles_due.within(FOLLOWS_WITHIN_MS)
+
+    def _follow_titles(self) -> None:
+        with self._hold_session():
+            if not self.closed:
+                self._label.bring_to(self)
 
     def send_sync(self, revision: int) -> None:
         """Ask every client where it is.
@@ -571,6 +597,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
                 return
             had_views = self.has_views
             self._pages.take(session, message, buffers)
+            self._follow_titles_soon()
             self._update_state()
         if self.has_views:
             if self._cancel_unpin is not None:

@@ -5,6 +5,7 @@
  * send.
  */
 
+import type { HasProps } from "@bokeh/bokehjs/build/js/lib/core/has_props";
 import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
 import { answer_export } from "./exports";
@@ -24,6 +25,7 @@ import {
 } from "./protocol";
 import { random_id } from "./random";
 import { Replica } from "./replica";
+import { current_scheme, type ThemeAttrs } from "./scheme";
 import { Uplink } from "./uplink";
 import type { BokehRoot } from "./upstream";
 
@@ -39,6 +41,8 @@ export interface Host {
   /** Gives the document that came with the model's state, once, and lets go of it. */
   take_state(): DocumentState | null;
   bundles(): BundleSource;
+  /** The dark theme, if the document follows the light and dark of the page. */
+  dark_theme(): ThemeAttrs | null;
   send(message: ClientMessage, buffers: ArrayBuffer[]): void;
 }
 
@@ -202,6 +206,11 @@ export class Client {
   /** The document as this page has it, to be saved; null if it shows none. */
   saved_state(): DocumentState | null {
     return this.#replica?.saved([...this.#loaded]) ?? null;
+  }
+
+  /** The models that the places show. */
+  get roots(): readonly HasProps[] {
+    return this.#places.first_views.map(({ model }) => model);
   }
 
   /** A picture of what is shown; null if nothing is. */
@@ -457,6 +466,7 @@ export class Client {
     const on_changes = this.#host.is_live ? this.#uplink.pump : drop_changes;
     const next: Replica = new Replica(bokeh, state, on_changes, (error) => this.fail("send a change", error), {
       is_replacement: is_same_session && seq !== null,
+      theme: old === null && seq === null ? this.#first_theme() : null,
     });
     let hidden: HiddenViews = new Map();
     let replayed = seq ?? this.#uplink.seq;
@@ -485,6 +495,11 @@ export class Client {
     if (is_news) {
       this.#presence.acknowledge_later();
     }
+  }
+
+  /** What came before the kernel could know of this page is to look as the kernel will have it then. */
+  #first_theme(): ThemeAttrs | null {
+    return this.#host.is_live && current_scheme() == "dark" ? this.#host.dark_theme() : null;
   }
 
   #shown(bokeh: BokehRoot, { document }: Replica, is_wanted: () => boolean): Shown {

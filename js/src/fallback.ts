@@ -1,11 +1,13 @@
-/** The picture of a plot in the saved notebook: what shows it where there is no kernel, and no widgets. */
+/** What a saved notebook has beside a widget: what shows the plot where there is no kernel, or there are no widgets. */
 
 import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
 import { canvas_of } from "./picture";
+import type { DocumentState } from "./protocol";
+import { page_with } from "./saved_page";
 
 export const WIDGET_VIEW = "application/vnd.jupyter.widget-view+json";
 
-/** Key of the metadata of an output whose picture is ours. */
+/** Key of the metadata of an output of ours; its value is the fallback that it has, or "none". */
 export const FALLBACK = "bokeh_widget";
 
 /** A picture of more characters of base64 is made smaller: a notebook is to stay small. */
@@ -33,6 +35,16 @@ export function saved_picture_of(views: readonly View[]): SavedPicture | null {
   }
 }
 
+/** What the user chose for a widget; any other value keeps nothing. */
+export type Fallback = "png" | "html";
+
+/** What is shown of a widget in this page. */
+export interface Kept {
+  picture(): SavedPicture | null;
+  document(): DocumentState | null;
+  root_ids(): readonly string[] | null;
+}
+
 interface Output {
   readonly data?: Readonly<Record<string, unknown>>;
   readonly metadata?: Readonly<Record<string, unknown>>;
@@ -54,12 +66,13 @@ export interface Saving {
   };
 }
 
-/** Before the notebook is saved, puts a picture beside the widget in each output that shows it. */
+/** Before the notebook is saved, puts what is shown beside the widget in each output that shows it. */
 export function follow_saving(
   context: Saving | undefined,
   signal: AbortSignal,
   model_id: string,
-  picture: () => SavedPicture | null,
+  fallback: Fallback,
+  kept: Kept,
 ): void {
   if (context?.saveState === undefined) {
     return; // no notebook
@@ -67,34 +80,56 @@ export function follow_saving(
   const on_state = (_sender: unknown, state: string): void => {
     // "started" comes before the notebook is written as JSON, in the same task
     if (state == "started") {
-      put_picture(context, model_id, picture);
+      keep(context, model_id, fallback == "png" ? with_picture(kept) : with_page(kept));
     }
   };
   context.saveState.connect(on_state);
   signal.addEventListener("abort", () => context.saveState.disconnect(on_state), { once: true });
 }
 
-function put_picture(context: Saving, model_id: string, picture: () => SavedPicture | null): void {
+/** Gives an output with what is shown now, or null if that is nothing. */
+type Keep = (output: Output) => Output | null;
+
+function with_picture({ picture }: Kept): Keep {
   let made: SavedPicture | null | undefined;
+  return (output) => {
+    made = made === undefined ? picture() : made;
+    if (made === null) {
+      return null;
+    }
+    const { data, width, height } = made;
+    return {
+      ...output,
+      data: { ...output.data, "image/png": data },
+      metadata: { ...output.metadata, [FALLBACK]: "png", "image/png": { width, height } },
+    };
+  };
+}
+
+function with_page({ document, root_ids }: Kept): Keep {
+  return (output) => {
+    const state = document();
+    const html = output.data?.["text/html"];
+    const changed = state === null || html === undefined ? null : page_with(text_of(html), state, root_ids());
+    return changed === null ? null : { ...output, data: { ...output.data, "text/html": changed } };
+  };
+}
+
+/** Notebook files have a text as one string, or as a list of lines. */
+export function text_of(value: unknown): string {
+  return Array.isArray(value) ? value.join("") : String(value);
+}
+
+function keep(context: Saving, model_id: string, kept: Keep): void {
   for (const { sharedModel: shared } of context.model.cells ?? []) {
     const outputs = shared?.getOutputs?.() ?? [];
     for (const [index, output] of outputs.entries()) {
       const view = output.data?.[WIDGET_VIEW] as { readonly model_id?: unknown } | undefined;
-      if (view?.model_id !== model_id) {
-        continue;
+      const changed = view?.model_id === model_id ? kept(output) : null;
+      if (changed !== null) {
+        // so that JupyterLab does not take it for news: it would render the widget anew
+        shared?.updateOutputs?.(index, index + 1, [changed], "silent-change");
       }
-      made = made === undefined ? picture() : made;
-      if (made === null) {
-        return;
-      }
-      const { data, width, height } = made;
-      const changed = {
-        ...output,
-        data: { ...output.data, "image/png": data },
-        metadata: { ...output.metadata, [FALLBACK]: "png", "image/png": { width, height } },
-      };
-      // so that JupyterLab does not take it for news: it would render the widget anew
-      shared?.updateOutputs?.(index, index + 1, [changed], "silent-change");
     }
   }
 }

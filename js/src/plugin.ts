@@ -1,7 +1,7 @@
 /** Registration with JupyterLab, Notebook and Voila. */
 
 import { IJupyterWidgetRegistry } from "@jupyter-widgets/base";
-import { type Renderers, show_pictures_of_lost_widgets } from "./upstream_jupyter";
+import { type Renderers, show_fallbacks_of_lost_widgets } from "./upstream_jupyter";
 import { BokehJSModel, BokehWidgetModel, BokehWidgetView, MODULE_NAME, VERSION } from "./widget";
 import "../style/index.css";
 
@@ -31,7 +31,7 @@ const plugin: Plugin = {
   requires: [IJupyterWidgetRegistry],
   activate(app, registry) {
     app.docRegistry?.addWidgetExtension("Notebook", {
-      createNew: ({ content }) => show_pictures_of_lost_widgets(content.rendermime),
+      createNew: ({ content }) => show_fallbacks_of_lost_widgets(content.rendermime),
     });
     const exports = { BokehJSModel, BokehWidgetModel, BokehWidgetView };
     registry.registerWidget({ name: MODULE_NAME, version: VERSION, exports });

@@ -7,6 +7,7 @@ import { change_of, changed_event, changed_model, event_of, is_fit } from "./cha
 import { Coalescer } from "./coalescing";
 import { ChangeEncoder, type EncodedChanges } from "./encoder";
 import { type DocumentState, exact_buffer } from "./protocol";
+import { type ThemeAttrs, with_theme } from "./scheme";
 import { after_patch, type BokehRoot, release_document } from "./upstream";
 
 interface Ref {
@@ -16,6 +17,8 @@ interface Ref {
 export interface ReplicaOptions {
   /** The document was shown before, and Python has heard that it is ready. */
   readonly is_replacement?: boolean;
+  /** Defaults of the models, where Python's document does not have the theme of the page yet. */
+  readonly theme?: ThemeAttrs | null;
 }
 
 /** In a stream the ranges follow the data 60 times a second, and nobody waits for it: as for an acknowledgement. */
@@ -68,7 +71,7 @@ export class Replica {
       ...(json.defs != null && { defs: json.defs }),
       ...(json.callbacks != null && { callbacks: json.callbacks }),
     };
-    this.document = DocumentClass.from_json(json, initial, buffers);
+    this.document = with_theme(bokeh, options.theme ?? null, () => DocumentClass.from_json(json, initial, buffers));
     this.#encoder = new ChangeEncoder(bokeh, this.document);
     this.#encoder.mark_known(initial.length == 0 ? null : state.json);
     this.document.on_change(this.#on_document_change, true);

@@ -1,6 +1,7 @@
 /** Whether the page is light or dark: as JupyterLab and Notebook say, elsewhere as the user wants pages to be. */
 
 import type { Scheme } from "./protocol";
+import type { BokehRoot } from "./upstream";
 
 const ATTRIBUTE = "data-jp-theme-light";
 
@@ -29,4 +30,34 @@ export function follow_scheme(on_change: (scheme: Scheme) => void, signal: Abort
   observer.observe(document.body, { attributes: true, attributeFilter: [ATTRIBUTE] });
   dark_query()?.addEventListener("change", look, { signal });
   signal.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
+/** Values of a theme: those of a class hold for what is derived from it, too. */
+export type ThemeAttrs = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+interface ModelClass {
+  readonly __name__?: string;
+}
+
+/** Builds something in which the values of a theme are the defaults of models, by BokehJS's own themes. */
+export function with_theme<T>(bokeh: BokehRoot, attrs: ThemeAttrs | null, build: () => T): T {
+  if (attrs === null) {
+    return build();
+  }
+  const { use_theme } = bokeh.require("core/properties") as { use_theme?(theme: object | null): void };
+  const get = (model: object, attr: string): unknown => {
+    for (let cls: unknown = model.constructor; typeof cls == "function"; cls = Object.getPrototypeOf(cls)) {
+      const values = attrs[(cls as ModelClass).__name__ ?? ""];
+      if (values !== undefined && Object.hasOwn(values, attr)) {
+        return values[attr];
+      }
+    }
+    return undefined;
+  };
+  use_theme?.({ get });
+  try {
+    return build();
+  } finally {
+    use_theme?.(null);
+  }
 }

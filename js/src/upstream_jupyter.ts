@@ -51,6 +51,8 @@ interface MimeModel {
 interface Renderer {
   readonly node: HTMLElement;
   renderModel(model: MimeModel): Promise<void>;
+  /** That of a widget is a panel. */
+  addWidget?(widget: Renderer): void;
 }
 
 /** The part of a notebook's rendermime registry that is used. */
@@ -60,9 +62,9 @@ export interface Renderers {
 
 /**
  * Where a saved notebook has a widget without its model, ipywidgets says so, although the output has
- * a picture, too. No upstream issue known.
+ * a picture, a page or a line of text, too. No upstream issue known.
  */
-export function show_pictures_of_lost_widgets(renderers: Renderers): void {
+export function show_fallbacks_of_lost_widgets(renderers: Renderers): void {
   const create = renderers.createRenderer.bind(renderers);
   renderers.createRenderer = (mime_type, ...rest) => {
     const renderer = create(mime_type, ...rest);
@@ -70,10 +72,20 @@ export function show_pictures_of_lost_widgets(renderers: Renderers): void {
       const render = renderer.renderModel.bind(renderer);
       renderer.renderModel = async (model) => {
         await render(model);
-        const png = model.data["image/png"];
-        if (model.metadata[FALLBACK] == "png" && typeof png == "string" && says_lost(renderer.node)) {
-          show_picture(renderer.node, png, model.metadata["image/png"]);
+        if (typeof model.metadata[FALLBACK] != "string" || !says_lost(renderer.node)) {
+          return;
         }
+        const png = model.data["image/png"];
+        if (typeof png == "string") {
+          show_picture(renderer.node, png, model.metadata["image/png"]);
+          return;
+        }
+        // by the front end's own renderers, which know whom the user trusts
+        const other_type = "text/html" in model.data ? "text/html" : "text/plain";
+        const other = create(other_type, ...rest);
+        await other.renderModel(model);
+        renderer.node.replaceChildren();
+        renderer.addWidget?.(other);
       };
     }
     return renderer;

@@ -11,12 +11,13 @@ import {
 import type { BundleSource } from "./bokehjs";
 import { Client, type Host } from "./client";
 import { Connection, follow_kernel, type KernelConnection } from "./connection";
+import { make_data_region } from "./data_table";
 import { make_place } from "./element_place";
-import { follow_saving, type Saving } from "./fallback";
+import { type Fallback, follow_saving, type Saving } from "./fallback";
 import { OutputRegion } from "./output_region";
 import { type ClientMessage, type DocumentState, PROTOCOL_VERSION, parse_kernel_message } from "./protocol";
 import { rendermime_of } from "./rendermime";
-import { follow_scheme } from "./scheme";
+import { follow_scheme, type ThemeAttrs } from "./scheme";
 import { release_comm, track_message_handlers } from "./upstream_jupyter";
 import { VERSION } from "./version";
 
@@ -112,6 +113,7 @@ export class BokehWidgetModel extends DOMWidgetModel {
       _bokehjs: null,
       _root_ids: null,
       _fallback: null,
+      _dark_theme: null,
       aria_label: "",
       _package_version: "",
       _protocol_version: 0,
@@ -130,9 +132,14 @@ export class BokehWidgetModel extends DOMWidgetModel {
     this._kernel = (this.widget_manager as unknown as KernelOwner).kernel;
     follow_kernel(this._kernel, this.connection, signal, () => this._disconnect());
     follow_page(this.client, signal);
-    if (this.get("_fallback") == "png") {
+    const fallback = this.get("_fallback") as Fallback | null;
+    if (fallback !== null) {
       const { context } = this.widget_manager as unknown as { readonly context?: Saving };
-      follow_saving(context, signal, this.model_id, () => this.client.picture());
+      follow_saving(context, signal, this.model_id, fallback, {
+        picture: () => this.client.picture(),
+        document: () => this.client.saved_state(),
+        root_ids: () => this.get("_root_ids") as string[] | null,
+      });
     }
     follow_scheme(() => this.client.scheme_changed(), signal);
   }
@@ -217,6 +224,7 @@ function host_of(model: BokehWidgetModel): Host {
       }
       return source;
     },
+    dark_theme: () => model.get("_dark_theme") as ThemeAttrs | null,
     send: (message: ClientMessage, buffers: ArrayBuffer[]) => {
       if (model.is_connected) {
         model.send(message as unknown as Parameters<typeof model.send>[0], model.callbacks(), buffers);
@@ -253,6 +261,7 @@ export class BokehWidgetView extends DOMWidgetView {
     const plot = document.createElement("div");
     plot.classList.add("bokeh-widget-plot");
     plot.setAttribute("role", "figure");
+    plot.tabIndex = 0;
     const label = (): void => plot.setAttribute("aria-label", this.model.get("aria_label") as string);
     label();
     this.listenTo(this.model, "change:aria_label", label);
@@ -266,7 +275,13 @@ export class BokehWidgetView extends DOMWidgetView {
     const output = document.createElement("div");
     const { client, widget_manager } = this.model;
     this._output = new OutputRegion(output, rendermime_of(widget_manager), () => client.clear_output());
-    this.el.append(plot, line, notices, output);
+    this.el.append(
+      plot,
+      make_data_region(() => client.roots),
+      line,
+      notices,
+      output,
+    );
     const place = make_place(plot, notices, this._output);
     const { mismatch } = this.model;
     if (mismatch != "") {

@@ -9,6 +9,7 @@ import { type BundleSource, load_bokehjs } from "../src/bokehjs";
 import type { Host, Place } from "../src/client";
 import type { OutputChange } from "../src/outputs";
 import type { ClientMessage, DocumentState } from "../src/protocol";
+import type { ThemeAttrs } from "../src/scheme";
 import type { BokehRoot } from "../src/upstream";
 
 const BOKEHJS = join(import.meta.dirname, "../node_modules/@bokeh/bokehjs");
@@ -97,6 +98,12 @@ export class FakeHost implements Host {
 
   bundles(): BundleSource {
     return this.source;
+  }
+
+  theme: ThemeAttrs | null = null;
+
+  dark_theme(): ThemeAttrs | null {
+    return this.theme;
   }
 
   send(message: ClientMessage, buffers: ArrayBuffer[]): void {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
-from tests.browser.test_examples import Example
+from tests.browser.test_examples import CHANGE_THEME, Example
 from tests.browser.waiting import REPLICAS, model_value, wait_in_kernel, wait_in_page
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ w = BokehWidget(column(plot, text, Slider(start=0, end=9, value=3, title="Size")
     Button(label="Press"), Tabs(tabs=[TabPanel(title="one", child=figure(width=400, height=100))])), theme="auto")
 w
 """
-CHANGE_THEME: Final = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 COLOURS: Final = f"""(() => {{
     const views = {REPLICAS}[0]?.views[0]?.child_views ?? []
     const input = views.find((view) => view.model.name == "text")?.input_el
@@ -34,6 +33,7 @@ COLOURS: Final = f"""(() => {{
     const {{color, backgroundColor}} = getComputedStyle(input)
     return [color, backgroundColor]
 }})()"""
+DARK: Final = ["rgb(255, 255, 255)", "rgb(32, 38, 43)"]
 AXE: Final = Path(__file__).parents[2] / "js/node_modules/axe-core/axe.min.js"
 VIOLATIONS: Final = """async () => {
     const {violations} = await axe.run({include: [[".jp-OutputArea-output"]]}, {resultTypes: ["violations"]})
@@ -53,37 +53,91 @@ LISTENERS: Final = """() => {
 }"""
 
 
-def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage) -> None:
-    """Plot and inputs turn dark and light again with JupyterLab; zoom and selection stay; nothing watches in the end."""
-    lab.open([SETUP])
+BLOCK: Final = """
+import pathlib, time
+from IPython.display import display
+display(w)
+while not pathlib.Path({0!r}).exists():
+    time.sleep(0.01)
+"""
+
+
+def _turn(lab: NotebookPage, scheme: str) -> None:
+    lab.page.evaluate(CHANGE_THEME, f"JupyterLab {scheme.title()}")
+    wait_in_page(lab, "document.body.dataset.jpThemeLight", str(scheme == "light").lower())
+
+
+def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage, tmp_path: Path) -> None:
+    """Plot and inputs turn dark and light again with JupyterLab; zoom and selection stay; nothing watches in the end.
+
+    In a dark page they are dark from the first, even if the kernel has no time to hear of it.
+    """
+    end = tmp_path / "end"
+    lab.open([SETUP.removesuffix("w\n") + BLOCK.format(str(end))])
     lab.page.evaluate(LISTENERS)
-    lab.run(0)
-    expect(lab.output(0).get_by_role("figure", name="Sales")).to_be_visible()
-    wait_in_page(lab, f"{COLOURS} !== null", expected=True)
-    light = lab.page.evaluate(COLOURS)
-    assert lab.page.evaluate("window.__watching.size") == 1
-    lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('plot').x_range.end = 5 }}")
-    wait_in_kernel(lab, "plot.x_range.end", 5)
-    lab.exec_in_kernel("source.selected.indices = [1]; document = w.document.to_json(deferred=False)")
     try:
-        lab.page.evaluate(CHANGE_THEME, "JupyterLab Dark")
+        _turn(lab, "dark")
+        lab.start(0)
+        expect(lab.output(0).get_by_role("figure", name="Sales")).to_be_visible()
+        wait_in_page(lab, COLOURS, DARK)
+        assert lab.page.evaluate(model_value("plot", "background_fill_color")) == "#20262B"
+        lab.output(0).screenshot(path=SCREENSHOTS / "appearance_first.png")
+        end.touch()
+        lab.wait(0)
+        wait_in_kernel(lab, "plot.background_fill_color", "#20262B")
+        assert lab.page.evaluate(COLOURS) == DARK
+        _turn(lab, "light")
+        wait_in_kernel(lab, "plot.background_fill_color", "#ffffff")
+        wait_in_page(lab, model_value("plot", "background_fill_color"), "#ffffff")
+        light = lab.page.evaluate(COLOURS)
+        assert light != DARK
+        assert lab.page.evaluate("window.__watching.size") == 1
+        lab.page.evaluate(f"() => {{ {REPLICAS}[0].document.get_model_by_name('plot').x_range.end = 5 }}")
+        wait_in_kernel(lab, "plot.x_range.end", 5)
+        lab.exec_in_kernel("source.selected.indices = [1]; document = w.document.to_json(deferred=False)")
+        _turn(lab, "dark")
         wait_in_kernel(lab, "plot.background_fill_color", "#20262B")
         wait_in_page(lab, model_value("plot", "background_fill_color"), "#20262B")
-        wait_in_page(lab, COLOURS, ["rgb(255, 255, 255)", "rgb(32, 38, 43)"])
+        wait_in_page(lab, COLOURS, DARK)
         wait_in_page(lab, model_value("plot", "x_range.end"), 5)
         lab.output(0).screenshot(path=SCREENSHOTS / "appearance_dark.png")
     finally:
-        lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")
+        end.touch()
+        _turn(lab, "light")
     wait_in_kernel(lab, "plot.background_fill_color", "#ffffff")
     wait_in_page(lab, COLOURS, light)
     lab.output(0).screenshot(path=SCREENSHOTS / "appearance_light.png")
     assert lab.eval_in_kernel("w.document.to_json(deferred=False) == document")
     assert lab.eval_in_kernel("(plot.x_range.end, list(source.selected.indices))") in ((5, [1]), [5, [1]])
-    lab.exec_in_kernel("w.aria_label = 'Costs'")
-    expect(lab.output(0).get_by_role("figure", name="Costs")).to_be_visible()
+    _check_keyboard(lab)
     lab.exec_in_kernel("w.close()")
     wait_in_page(lab, f"{REPLICAS}.length", 0)
     wait_in_page(lab, "window.__watching.size", 0)
+
+
+def _check_keyboard(lab: NotebookPage) -> None:
+    """The label follows the title; the keyboard reaches the plot, and then its data as a table; axe finds nothing."""
+    lab.exec_in_kernel("plot.title.text = 'Later sales'")
+    plot = lab.output(0).get_by_role("figure", name="Later sales")
+    button = lab.output(0).get_by_role("button", name="Show data as table")
+    expect(plot).to_be_visible()
+    box = button.bounding_box()
+    assert box is not None
+    assert box["width"] <= 1
+    button.focus()
+    assert (button.bounding_box() or {})["width"] > 50
+    lab.page.keyboard.press("Enter")
+    table = lab.output(0).get_by_role("table")
+    expect(table.get_by_role("columnheader")).to_have_text(["x", "y"])
+    expect(table.locator("tbody tr")).to_have_text(["11", "55", "99"])
+    lab.page.keyboard.press("Shift+Tab")  # the last one of Bokeh's own
+    plot.focus()
+    assert plot.evaluate("element => getComputedStyle(element, '::after').outlineStyle") == "solid"
+    lab.output(0).screenshot(path=SCREENSHOTS / "appearance_table.png")
+    lab.page.evaluate(AXE.read_text())
+    assert _serious(lab) == []
+    lab.exec_in_kernel("w.aria_label = 'Costs'")
+    expect(lab.output(0).get_by_role("figure", name="Costs")).to_be_visible()
 
 
 def _serious(lab: NotebookPage) -> list[list[str]]:
@@ -91,15 +145,20 @@ def _serious(lab: NotebookPage) -> list[list[str]]:
 
 
 def test_axe_finds_nothing_serious_in_the_quickstart(lab: NotebookPage) -> None:
-    """In the whole output, with what BokehJS draws in shadow roots, in a light and in a dark page."""
+    """In all outputs, with what BokehJS draws in shadow roots and the tables, in a light and in a dark page."""
     example = Example(lab, "01_quickstart")
-    example.run_until("penguins")
-    lab.output(1).locator(".bk-Canvas").first.wait_for()
+    lab.run_all()
+    example.plots("penguins", 2)
+    example.plots("stream", 1)
+    tables = lab.locator(".bokeh-widget-data > button")
+    expect(tables).to_have_count(2)
+    for button in tables.all():
+        button.press("Enter")
+    expect(lab.locator(".bokeh-widget-tables caption")).to_have_count(2)
     lab.page.evaluate(AXE.read_text())
     try:
-        for theme in ("JupyterLab Light", "JupyterLab Dark"):
-            lab.page.evaluate(CHANGE_THEME, theme)
-            wait_in_page(lab, "document.body.dataset.jpThemeLight", str(theme == "JupyterLab Light").lower())
+        for scheme in ("light", "dark"):
+            _turn(lab, scheme)
             assert _serious(lab) == []
         # it would find something, in shadow roots, too
         lab.page.evaluate(
@@ -108,4 +167,4 @@ def test_axe_finds_nothing_serious_in_the_quickstart(lab: NotebookPage) -> None:
         )
         assert [(impact, rule) for impact, rule, _ in _serious(lab)] == [("critical", "image-alt")]
     finally:
-        lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")
+        _turn(lab, "light")

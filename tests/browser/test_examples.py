@@ -58,6 +58,7 @@ COUNTS: Final = """(lambda gc, bokeh, comm, package, ipywidgets: (gc.collect(), 
     "sessions": len(package.sessions()),
 })[1])(*map(__import__, ["gc", "bokeh.document", "comm", "bokeh_widget", "ipywidgets"]))"""
 
+CHANGE_THEME: Final = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 PORTS: Final = (
     "[c.laddr.port for c in __import__('psutil').Process().net_connections('tcp') if c.status == 'LISTEN'].__len__()"
 )
@@ -374,7 +375,7 @@ def test_lifecycle_hooks(lab: NotebookPage) -> None:
 
 
 # these run twice in JupyterLab
-_NOT_HERE: Final = ("11_programmatic_apps", "12_app_formats", "14_two_way_callbacks")
+_NOT_HERE: Final = ("11_programmatic_apps", "12_app_formats", "14_two_way_callbacks", "15_export")
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in _NOT_HERE])
@@ -495,6 +496,54 @@ def test_two_way_callbacks(lab: NotebookPage) -> None:
     example.run("state")
     expect(example.output("state")).to_contain_text(f"'target': (70, {top})")
     example.picture("interacted")
+
+
+def test_export(lab: NotebookPage) -> None:
+    example = Example(lab, "15_export")
+    example.run("plot")
+    [plot] = example.plots("plot", 1).all()
+    example.drag(plot.locator(".bk-events"), 120)
+    wait_in_kernel(lab, "plot.x_range.start < 1860", True)
+    lab.run_all()
+    picture = example.output("png").locator("img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.complete && image.naturalWidth") > 500
+    expect(example.output("page")).to_contain_text("plot.html: ")
+    expect(example.output("roots")).to_contain_text("Figure")
+    expect(example.output("saved")).to_contain_text("text/html")
+    example.plots("plot", 1)
+    example.picture("run")
+    example.run_again()
+    folder = f"__import__('pathlib').Path.cwd() / {'exported'!r}"
+    assert lab.eval_in_kernel(f"sorted(path.name for path in ({folder}).iterdir())") == [
+        "plot.html",
+        "plot.png",
+        "plot.svg",
+    ]
+
+
+def test_themes(lab: NotebookPage) -> None:
+    example = Example(lab, "16_themes")
+    lab.run_all()
+    example.plots("follows", 2)
+    example.plots("dark", 1)
+    example.plots("own", 1)
+    colours = (
+        "[plots[0].background_fill_color, named.roots[0].background_fill_color, own.roots[0].background_fill_color]"
+    )
+    wait_in_kernel(lab, colours, ["#ffffff", "#2C001E", "#fdf6e3"])
+    expect(example.output("follows").get_by_role("figure", name="Two sets of points")).to_be_visible()
+    example.drag(example.output("follows").locator(".bk-Slider .noUi-handle"), 120)
+    wait_in_page(lab, f"{_of_model(lab, 'plots[0].renderers[0].glyph', 'size.value')} > 10", True)
+    example.picture("light")
+    try:
+        lab.page.evaluate(CHANGE_THEME, "JupyterLab Dark")
+        wait_in_kernel(lab, colours, ["#20262B", "#2C001E", "#fdf6e3"])
+        example.output("follows").get_by_role("button", name="Show data as table").first.press("Enter")
+        example.picture("dark")
+    finally:
+        lab.page.evaluate(CHANGE_THEME, "JupyterLab Light")
+    wait_in_kernel(lab, colours, ["#ffffff", "#2C001E", "#fdf6e3"])
 
 
 # the others run in a kernel without one in the test above

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import bokeh
 import nbformat
 import pytest
 from ipywidgets.embed import embed_minimal_html
@@ -35,6 +38,7 @@ EXAMPLE: Final = ROOT / "examples" / "01_quickstart.ipynb"
 MAX_GROWTH_BYTES: Final = 200 * 1024
 ADDRESS: Final = "http://static.invalid/page.html"
 MODULES: Final = ROOT / "js" / "node_modules"
+BOKEHJS: Final = Path(bokeh.__file__).parent / "server" / "static" / "js"
 CDN: Final = (
     (r"/require(\.min)?\.js", MODULES / "requirejs" / "require.js"),
     (
@@ -42,6 +46,10 @@ CDN: Final = (
         MODULES / "@jupyter-widgets/html-manager/dist/embed-amd.js",
     ),
     (r"/bokeh-widget@[^/]+/dist/index\.js", Path(bokeh_widget.__file__).parent / "nbextension" / "index.js"),
+    *(
+        (rf"cdn\.bokeh\.org/bokeh/release/{name}-{bokeh.__version__}\.min\.js", BOKEHJS / f"{name}.min.js")
+        for name in ("bokeh", "bokeh-widgets")
+    ),
 )
 """What the pages load from the network, by the end of its address, and where we have it."""
 
@@ -81,7 +89,8 @@ def open_html(browser: Browser, page_errors: PageLog) -> Iterator[Callable[[str]
                 return
             for pattern, path in CDN:
                 if re.search(pattern + "$", url):
-                    route.fulfill(path=path, content_type="text/javascript")
+                    headers = {"Access-Control-Allow-Origin": "*"}  # as what is checked by its hash must have
+                    route.fulfill(path=path, content_type="text/javascript", headers=headers)
                     return
             if "static.invalid" in url:  # a module is looked for beside the page first
                 route.fulfill(status=404, body="")
@@ -139,11 +148,21 @@ def test_embed(open_html: Callable[[str], Page]) -> None:
     _check_static(open_html(re.sub(r' integrity="[^"]*"', "", out.getvalue())), "embed", python)
 
 
-def test_nbconvert(open_html: Callable[[str], Page]) -> None:
+def test_nbconvert_and_nbsphinx(open_html: Callable[[str], Page], tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (PLOT, CHANGE)])
     NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
     python = json.loads(notebook.cells[1].outputs[0].text)
     _check_static(open_html(HTMLExporter().from_notebook_node(notebook)[0]), "nbconvert", python)
+    nbformat.write(notebook, tmp_path / "index.ipynb")
+    (tmp_path / "conf.py").write_text(SPHINX)
+    build = [sys.executable, "-m", "sphinx", "-Q", "-b", "html", str(tmp_path), str(tmp_path / "html")]
+    subprocess.run(build, check=True)
+    # the CDN's file is another release of require.js than ours
+    html = re.sub(r' integrity="[^"]*"', "", (tmp_path / "html" / "index.html").read_text(encoding="utf-8"))
+    _check_static(open_html(html), "nbsphinx", python)
+
+
+SPHINX: Final = 'extensions = ["nbsphinx"]\nhtml_theme = "basic"\nnbsphinx_execute = "never"\n'
 
 
 @contextmanager
@@ -195,11 +214,18 @@ def test_notebook_7_saves_a_picture_and_shows_it_without_a_kernel(notebook7: Not
     assert picture.evaluate("image => image.complete && image.naturalWidth") > 200
 
 
-def test_saved_notebook_has_a_small_picture_of_each_plot(lab: NotebookPage, open_html: Callable[[str], Page]) -> None:
+def test_saved_notebook_has_a_picture_a_page_or_a_line(lab: NotebookPage, open_html: Callable[[str], Page]) -> None:
+    """For each plot what its widget wants; all of it as it is when the notebook is saved, and shown without a kernel."""
     cells = [cell.source for cell in nbformat.read(EXAMPLE, as_version=4).cells if cell.cell_type == "code"]
-    lab.open([*cells, PLOT.replace("BokehWidget(", "BokehWidget(fallback=None, obj=")])
+    others = [PLOT.replace("BokehWidget(", f"BokehWidget(fallback={fallback!r}, obj=") for fallback in (None, "html")]
+    lab.open([*cells, *others, CHANGE])
     lab.run_all()
-    expect(lab.output(len(cells)).locator(".bk-Figure")).to_be_visible()
+    expect(lab.output(len(cells) + 1).locator(".bokeh-widget .bk-Figure")).to_have_count(1)
+    expect(lab.output(len(cells) + 1).locator("iframe")).to_have_count(0)
+    print(lab.eval_in_kernel("repr(w.stats)"))
+    lab.page.wait_for_function(
+        f"() => {REPLICAS}.some(({{document}}) => document.get_model_by_name('plot')?.title.text == 'later')"
+    )
     path = lab.server.root_dir / lab.path
     before = lab.page.evaluate(f"() => {REPLICAS}.map(({{client_id, views}}) => [client_id, views.length])")
     lab.save()
@@ -207,19 +233,54 @@ def test_saved_notebook_has_a_small_picture_of_each_plot(lab: NotebookPage, open
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     shown = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
-    assert len(shown) >= 2
-    *plots, without = shown
-    assert "image/png" not in without["data"]
+    assert len(shown) >= 3
+    *plots, line, live = shown
+    assert sorted(line["data"]) == ["application/vnd.jupyter.widget-view+json", "text/plain"]
     for output in plots:
         assert 2_000 < len(output["data"]["image/png"]) < MAX_GROWTH_BYTES
+    assert 1_000 < len(live["data"]["text/html"]) < MAX_GROWTH_BYTES
     sources = sum(len(json.dumps(cell.source)) for cell in notebook.cells)
-    assert path.stat().st_size - sources < len(plots) * MAX_GROWTH_BYTES
-    page = open_html(HTMLExporter().from_notebook_node(notebook)[0])  # as nbviewer and GitHub: no state, no widgets
-    expect(page.locator("img")).to_have_count(len(plots))
-    screenshot(page.locator("img").first, SCREENSHOTS / "static_picture.png")
+    assert path.stat().st_size - sources < (len(plots) + 1) * MAX_GROWTH_BYTES
+    _check_page_without_widgets(open_html(HTMLExporter().from_notebook_node(notebook)[0]), len(plots))
     lab.server.shutdown_sessions(lab.path)
     lab.log.allow("widget model not found", "ipywidgets has no state, and says so before the picture is shown")
+    lab.page.route("https://cdn.bokeh.org/**", _answer_with_bokehjs)
     lab.open_path(lab.path)
     picture = lab.output(0).locator("img")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.complete && image.naturalWidth") > 200
+    expect(lab.output(len(cells))).to_contain_text(LINE)
+    frame = lab.output(len(cells) + 1).frame_locator("iframe")
+    expect(frame.locator(".bk-Figure")).to_be_visible()
+
+
+LINE: Final = "Bokeh: start. To see it live, run this cell in JupyterLab or Notebook 7."
+
+
+def _answer_with_bokehjs(route: Route) -> None:
+    [path] = [path for pattern, path in CDN if re.search(pattern + "$", route.request.url)]
+    route.fulfill(path=path, content_type="text/javascript", headers={"Access-Control-Allow-Origin": "*"})
+
+
+def _check_page_without_widgets(page: Page, pictures: int) -> None:
+    """As nbviewer and GitHub have it: no state, no widgets."""
+    expect(page.locator("img")).to_have_count(pictures)
+    screenshot(page.locator("img").first, SCREENSHOTS / "static_picture.png")
+    expect(page.get_by_text(LINE)).to_be_visible()
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(".bk-Figure")).to_be_visible()
+    expect(page.get_by_text("Bokeh: start. To make it live, run this cell.")).to_be_visible()
+    inner = page.frames[1]
+    find = "Bokeh.documents[0].get_model_by_name"
+    assert inner.evaluate(
+        f"() => [{find}('plot').title.text, {find}('slider').value, {find}('source').get_length()]"
+    ) == [
+        "later",
+        4,
+        4,
+    ]
+    inner.evaluate(f"() => {{ {find}('slider').value = 7 }}")
+    assert inner.evaluate(f"() => {find}('slider').title") == "JS 7"
+    height = "frame => frame.clientHeight - frame.contentDocument.body.offsetHeight"
+    page.wait_for_function(f"() => ({height})(document.querySelector('iframe')) == 0")
+    screenshot(page.locator("iframe"), SCREENSHOTS / "static_page.png")

@@ -853,6 +853,47 @@ def test_work_around_works_and_is_needed(playground: Playground, shared: Page, s
     assert leaks(bare, scenario, polls=3), f"{scenario.cause}: nothing leaks without the work-around any more"
 
 
+AXE: Final = ROOT / "js/node_modules/axe-core/axe.min.js"
+UNNAMED: Final = """async () => {
+    const {violations} = await axe.run(document.body, {runOnly: {type: "tag", values: ["wcag2a", "wcag2aa"]}})
+    const found = violations.filter(({impact}) => impact == "serious" || impact == "critical")
+    return found.flatMap(({id, nodes}) => nodes.map(({target}) => [id, target.flat().at(-1)]))
+}"""
+NAMES: Final = """() => {
+    const named = root => [...root.querySelectorAll("*")].flatMap(
+        element => [...element.getAttribute("aria-label") ? [element.getAttribute("aria-label")] : [], ...element.shadowRoot ? named(element.shadowRoot) : []]
+    )
+    return named(document.body)
+}"""
+
+
+def test_widgets_have_names_and_need_them(playground: Playground, shared: Page) -> None:
+    """If the second half fails, BokehJS has fixed bokeh#12259: take ``accessible_names`` out."""
+    slider = bkm.Slider(start=0, end=9, value=1, title="Size", name="slider")
+    bounds = bkm.RangeSlider(start=0, end=9, value=(1, 2), title="Bounds")
+    unnamed = [
+        bkm.Select(options=["a", "b"], value="a", name="letter"),
+        bkm.TextInput(),
+        bkm.Spinner(description="count"),
+    ]
+    untitled = bkm.Slider(start=0, end=9, value=1)
+    titled = bkm.Select(options=["a"], value="a", title="Titled")
+    text = document_json([column(slider, bounds, untitled, *unnamed, titled)])
+    shared.add_script_tag(path=AXE)
+    shared.evaluate("async text => { globalThis.handle = await upstream.open(text) }", text)
+    assert shared.evaluate(UNNAMED) == []
+    names = ["Size", "Bounds from", "Bounds to", "Slider", "letter", "TextInput", "count", "Increase", "Decrease"]
+    assert shared.evaluate(NAMES) == names
+    shared.evaluate("() => { Bokeh.documents[0].get_model_by_name('slider').title = 'Width' }")
+    assert shared.evaluate(NAMES)[0] == "Width"
+    bare = playground.page("accessible_names")
+    bare.add_script_tag(path=AXE)
+    bare.evaluate("async text => { globalThis.handle = await upstream.open(text) }", text)
+    found = bare.evaluate(UNNAMED)
+    assert {rule for rule, _ in found} == {"aria-input-field-name", "button-name", "label", "select-name"}
+    assert len(found) == len(names)
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Closing in the middle of something
 

@@ -151,8 +151,8 @@ def test_update(case: str) -> None:
         ("argv", ["3"], InputValueError, "scripts, directories and notebooks"),
         ("pause_when_hidden", 1, InputTypeError, "True or False"),
         ("pause_when_hidden", None, InputTypeError, "True or False"),
-        ("fallback", True, InputTypeError, '"png" or None'),
-        ("fallback", "svg", InputValueError, '"png" or None'),
+        ("fallback", True, InputTypeError, '"png", "html" or None'),
+        ("fallback", "svg", InputValueError, '"png", "html" or None'),
     ],
 )
 def test_options(option: str, value: Any, kind: type[BokehWidgetError], remedy: str) -> None:

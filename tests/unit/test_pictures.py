@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import pytest
 from bokeh.models import Div
 
-from bokeh_widget import BokehWidget
+from bokeh_widget import BokehWidget, _kernel
+from bokeh_widget._cells import cells
 from bokeh_widget.errors import ExportError, InputTypeError, InputValueError, SessionClosedError
 
 if TYPE_CHECKING:
@@ -244,3 +245,48 @@ async def test_nothing_is_held_of_a_widget_that_gave_pictures(wire: Wire, page_o
     del widget, page, png, question
     gc.collect()
     assert ref() is None
+
+
+@in_loop
+async def test_a_reload_ends_the_wait_and_the_page_gives_the_next_picture(
+    wire: Wire, page_of: Callable[..., Page]
+) -> None:
+    widget = BokehWidget([Div(), Div()])
+    page = page_of(widget)
+    png, question = await _asked(wire, widget, widget.to_png())
+    page.leave()
+    with pytest.raises(ExportError, match="went away; await it again where the plot is shown"):
+        await png
+    _answer(page, question, b"of the page before")  # its last message comes late
+    reloaded = page_of(widget, "reloaded")
+    png, question = await _asked(wire, widget, widget.to_png())
+    assert question.content["client"] == "reloaded"
+    _answer(reloaded, question)
+    assert await png == b"picture"
+
+
+@in_loop
+async def test_the_page_of_an_earlier_cell_is_awaited_if_it_has_not_answered_yet(
+    wire: Wire, page_of: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = BokehWidget(Div())
+    monkeypatch.setattr(_kernel, "running_cell_id", lambda: "a cell of a notebook page")
+    monkeypatch.setattr(type(cells), "current_run", 1)
+    widget._repr_mimebundle_()
+    monkeypatch.setattr(type(cells), "current_run", 2)
+    png = asyncio.ensure_future(widget.to_png())
+    await asyncio.sleep(0)
+    assert not png.done()
+    page = page_of(widget)
+    (question,) = wire.customs(widget, "export")
+    _answer(page, question)
+    assert await png == b"picture"
+    page.hide()  # the cell was cleared: nobody is to come
+    with pytest.raises(ExportError, match="no page shows it"):
+        await widget.to_png()
+    other = BokehWidget(Div())
+    monkeypatch.setattr(_kernel, "running_cell_id", lambda: None)
+    other._repr_mimebundle_()
+    monkeypatch.setattr(type(cells), "current_run", 3)
+    with pytest.raises(ExportError, match="no page shows it"):  # no page executes this notebook
+        await other.to_png()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from bokeh.document import Document
-from bokeh.models import Div, Legend, TextInput
+from bokeh.layouts import column
+from bokeh.models import Div, Legend, Slider, TextInput
 from bokeh.plotting import figure
 
 from bokeh_widget import BokehWidget, _themes
@@ -191,3 +193,17 @@ def test_a_users_document_has_the_theme() -> None:
     document.add_root(Div())
     with BokehWidget(document, theme=JSON):
         assert document.theme._json == JSON
+
+
+def test_a_page_has_the_dark_theme_before_python_knows_of_it(page_of: Callable[..., Page]) -> None:
+    slider = Slider(start=0, end=1, value=0)
+    with BokehWidget(column(figure(), slider), theme="auto") as widget, BokehWidget(Div(), theme=JSON) as other:
+        assert other.get_state("_dark_theme") == {"_dark_theme": None}
+        told = json.loads(json.dumps(widget.get_state("_dark_theme")["_dark_theme"]))
+        page = page_of(widget)
+        light = slider.bar_color
+        _turn(page, "dark")
+        assert slider.bar_color == told["AbstractSlider"]["bar_color"] != light
+        with BokehWidget(column(figure(), Slider(start=0, end=1, value=0)), theme={"attrs": told}) as twin:
+            dark, same = (each.document.to_json(deferred=False)["roots"] for each in (widget, twin))
+            assert [list(root["attributes"]) for root in dark] == [list(root["attributes"]) for root in same]

@@ -1,5 +1,5 @@
 /**
- * Work-arounds for what BokehJS keeps after a document or a view of it is closed.
+ * Work-arounds for what BokehJS keeps after a document or a view of it is closed, and for names that it does not give.
  *
  * Each cause has a name ({@link Cause}), one function, and the upstream issue if there is one.
  * `tests/browser/test_upstream.py` proves for each that nothing is left with it and something is
@@ -25,6 +25,7 @@ import {
   open_menus,
   visual_viewport,
 } from "./listeners";
+import { accessible_names } from "./names";
 import { entry, optional_module, property, view_classes } from "./reflection";
 import { shapes } from "./shapes";
 import { derived_glyphs, dirty_signals, event_callbacks, examiner, range_bounds, signals } from "./signals";
@@ -231,6 +232,7 @@ const WORK_AROUNDS: readonly (readonly [Cause, (state: State) => void])[] = [
   ["received_models", received_models],
   ["web_sources", web_sources],
   ["shapes", shapes],
+  ["accessible_names", accessible_names],
 ];
 
 /** What is done for each view that is removed. */

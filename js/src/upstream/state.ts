@@ -16,6 +16,7 @@ export interface BokehRoot {
 
 /** The names of the work-arounds; a test passes some of them to switch them off. */
 export type Cause =
+  | "accessible_names"
   | "autocomplete_menu"
   | "derived_glyphs"
   | "description"
