@@ -1,7 +1,8 @@
 """Applications as this kernel hosts them: each is loaded once, opens sessions, and is unloaded at the end.
 
-The end is that of the kernel, or earlier: when nobody holds the application any more and no session of it is open,
-when its files have changed, or when what serves it was closed.
+The end is that of the kernel, or earlier, as soon as no session of it is open: when nobody holds the application any
+more, as for some time after its last session one of a path is held by us; when its files have changed; when what serves
+it was closed, and when everything was.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import logging
 import sys
 import threading
 import weakref
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bokeh.application import Application
@@ -23,10 +26,12 @@ from ._application import (
     application_from_path,
     application_name,
     check_handlers,
+    check_is_plain,
     check_packages,
     checked_argv,
     checked_path,
     failure,
+    folders_of,
     forget_failures,
     is_application,
     name_of,
@@ -34,10 +39,11 @@ from ._application import (
 from ._content import Content, resolve_content
 from ._contexts import ServerContext, SessionContext
 from ._hooks import call_hook, finish, finish_running
+from ._local_modules import LocalModules
 from ._session import all_sessions
 from ._themes import theme_for_document
 from ._upstream import patch_curdoc
-from ._upstream_code import code_of_application, forget_modules
+from ._upstream_code import code_of_application, forget_modules, forget_names
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
 
 if TYPE_CHECKING:
@@ -67,9 +73,43 @@ _MARK: Final = "_bokeh_widget_context"
 _contexts: Final[weakref.WeakSet[ApplicationContext]] = weakref.WeakSet()
 # as long as a session of it is open, the same function is the same application
 _by_object: Final[weakref.WeakValueDictionary[Hashable, Application]] = weakref.WeakValueDictionary()
-# a script or directory is, until its files change
-_by_path: Final[dict[tuple[str, tuple[str, ...]], tuple[object, Application]]] = {}
+# a script or directory is, until its files change or it is unloaded
+_by_path: Final[weakref.WeakValueDictionary[tuple[str, tuple[str, ...]], Application]] = weakref.WeakValueDictionary()
+_collected: Final[deque[ApplicationContext]] = deque()
 _lock: Final = threading.RLock()
+
+_unused_lifetime_ms: Callable[[], float] | None = None
+
+
+def keep_unused_for(lifetime_ms: Callable[[], float]) -> None:
+    """Let applications of paths stay loaded after their last session, so that a cell that runs again finds them so.
+
+    Parameters
+    ----------
+    lifetime_ms : callable
+        Gives for how long, in milliseconds.
+    """
+    global _unused_lifetime_ms  # noqa: PLW0603  # a process has one kernel
+    _unused_lifetime_ms = lifetime_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an application of a path comes from.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The script, notebook or directory.
+    argv : list of str
+        Its arguments.
+    signature : object
+        Of its files, when it was made.
+    """
+
+    path: Path
+    argv: list[str]
+    signature: object
 
 
 class ApplicationContext:
@@ -81,20 +121,36 @@ class ApplicationContext:
         The application.
     loop : tornado.ioloop.IOLoop or None
         Where its callbacks run.
+    origin : Origin, optional
+        Where it comes from, if that is a path.
+    modules : LocalModules, optional
+        Those that it has imported so far.
     """
 
-    def __init__(self, application: Application, loop: IOLoop | None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        loop: IOLoop | None,
+        origin: Origin | None = None,
+        modules: LocalModules | None = None,
+    ) -> None:
         self.application: Final = application
         self.server_context: Final = ServerContext(self, loop)
+        self.origin: Final = origin
+        self.modules: Final = modules or LocalModules(folders_of(application))
+        self._holders: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
         self._lock = threading.RLock()
         self._is_loaded = False
+        self._was_loaded = False
         self._is_retired = False
         _contexts.add(self)
 
     def __del__(self) -> None:
         """Unload the application that nobody holds any more, outside of garbage collection if there is a loop."""
-        if self.__dict__.get("_is_loaded") and not _kernel.call_soon(self.unload):
-            self.unload()
+        if self.__dict__.get("_is_loaded"):
+            _collected.append(self)
+            if not _kernel.call_soon(_unload_collected):
+                _unload_collected()
 
     @property
     def name(self) -> str:
@@ -111,23 +167,28 @@ class ApplicationContext:
         ApplicationError
             If the hook fails; the next use calls it again.
         """
+        _unload_collected()  # its handlers may have been those of an application that is to be unloaded yet
         with self._lock:
             self._is_retired = False
             if self._is_loaded:
                 return
             try:
-                self._load()
+                with self.modules.in_place():
+                    self._load()
             except BaseException:
                 self.server_context.close()
-                self._forget_packages()
+                self._forget_modules()
                 raise
             _say_what_is_not_used(self.application, self.name)
             self._is_loaded = True
 
     def _load(self) -> None:
+        is_again, self._was_loaded = self._was_loaded, True
         for handler in self.application.handlers:
             package = getattr(handler, "_package", None)
             if package is not None:
+                if is_again:
+                    forget_names(package)
                 sys.modules[package.__name__] = package
             try:
                 finish(call_hook(handler.on_server_loaded, self.server_context))
@@ -142,30 +203,72 @@ class ApplicationContext:
                 return
             self._is_loaded = False
             self.server_context.close()
-            for handler in self.application.handlers:
-                try:
-                    finish(call_hook(handler.on_server_unloaded, self.server_context))
-                except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
-                    _log_error(failure(f"on_server_unloaded of the application {self.name}", error))
-            self._forget_packages()
+            with self.modules.in_place():
+                for handler in self.application.handlers:
+                    try:
+                        finish(call_hook(handler.on_server_unloaded, self.server_context))
+                    except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+                        _log_error(failure(f"on_server_unloaded of the application {self.name}", error))
+            self._forget_modules()
 
-    def _forget_packages(self) -> None:
+    def _forget_modules(self) -> None:
+        if self.origin is not None:
+            _forget_path(self)
+        self.modules.forget()
         for handler in self.application.handlers:
             package = getattr(handler, "_package", None)
             if package is not None:
                 forget_modules(package.__name__)
 
-    def retire(self) -> None:
-        """Unload the application now, or when its last session is closed and the hooks of that have ended."""
+    def retire(self, holder: object = None) -> None:
+        """Unload the application now, or when its last session is closed and the hooks of that have ended.
+
+        Parameters
+        ----------
+        holder : object, optional
+            Who does not :meth:`hold` it any more.
+        """
+        if holder is not None:
+            self._holders.discard(holder)
         self._is_retired = True
         self.session_ended()
 
     def session_ended(self) -> None:
-        """Take note that a session is closed."""
-        if self._is_retired and not self.server_context.is_in_use:
+        """Take note that a session is closed, or somebody else does not hold the application any more."""
+        if self.server_context.is_in_use:
+            return
+        if self._is_retired:
+            self.unload()
+        elif self.origin is not None and self._is_loaded and not self._is_held:
+            lifetime_ms = 0 if _unused_lifetime_ms is None else _unused_lifetime_ms()
+            # the timer holds it, so that it is the application of its path meanwhile
+            is_waiting = _kernel.call_later(lifetime_ms, self._unload_unused) is not None
+            if not is_waiting:
+                self.unload()
+
+    def _unload_unused(self) -> None:
+        if not (self._is_held or self.server_context.is_in_use):
             self.unload()
 
+    @property
+    def _is_held(self) -> bool:
+        return bool(list(self._holders))  # its length may still count one that is just dying
+
+    def hold(self, holder: object) -> None:
+        """Keep the application of a path loaded as long as ``holder`` is there, whether or not sessions are open."""
+        self._holders.add(holder)
+
     # --- for each session ------------------------------------------------------------------------
+
+    def is_of(self, signature: object) -> bool:
+        """Tell whether the files of the application are those of which it was made.
+
+        Parameters
+        ----------
+        signature : object
+            Of the files at its path now; what the code has imported besides is looked at here.
+        """
+        return self.origin is not None and self.origin.signature == signature and not self.modules.has_changed()
 
     def open(self) -> Content:
         """Make the document of a new session, as Bokeh's server does: first the hooks, then the code.
@@ -197,15 +300,16 @@ class ApplicationContext:
         return Content(document, is_own=True, root_ids=None, context=context)
 
     def _create(self, context: SessionContext) -> None:
-        for handler in self.application.handlers:
-            try:
-                finish(call_hook(handler.on_session_created, context))
-            except (Exception, SystemExit) as error:  # a script that exits is not to end the kernel
-                raise failure(f"on_session_created of the application {self.name}", error) from error
+        with self.modules.in_place():
+            for handler in self.application.handlers:
+                try:
+                    finish(call_hook(handler.on_session_created, context))
+                except (Exception, SystemExit) as error:  # a script that exits is not to end the kernel
+                    raise failure(f"on_session_created of the application {self.name}", error) from error
 
     def _fill(self, document: Document) -> None:
         forget_failures(self.application)
-        with code_of_application(), patch_curdoc(document):
+        with self.modules.in_place(), code_of_application(), patch_curdoc(document):
             try:
                 self.application.initialize_document(document)
             except (Exception, SystemExit) as error:
@@ -299,7 +403,8 @@ def application_of(obj: Any, argv: object = None) -> Application:
             f"bokeh.application.Application, but got {obj!r:.80}"
         )
     if isinstance(obj, Application):
-        found = obj
+        found = obj if words else _as_it_is_now(obj)
+        check_is_plain(found)
     elif callable(obj) or isinstance(obj, Handler):
         found = _of_object(obj)
     else:
@@ -318,22 +423,50 @@ def _of_object(obj: Any) -> Application:
         except TypeError:  # a method of an object that has no hash
             return application_from_function(obj)
         if found is None:
-            found = Application(obj) if isinstance(obj, Handler) else application_from_function(obj)
+            if isinstance(obj, Handler):
+                found = Application(obj)
+                check_is_plain(found)
+            else:
+                found = application_from_function(obj)
             _by_object[obj] = found
         return found
+
+
+def _as_it_is_now(application: Application) -> Application:
+    """Give the application of the same path, which is another one if its files have changed or it was unloaded."""
+    found = getattr(application, _MARK, None)
+    origin = found.origin if isinstance(found, ApplicationContext) else None
+    return application if origin is None else _of_path(checked_path(origin.path), origin.argv)
 
 
 def _of_path(path: Path, argv: list[str]) -> Application:
     with _lock:
         key, signature = (str(path), tuple(argv)), _signature(path)
         known = _by_path.get(key)
-        if known is not None and known[0] == signature:
-            return known[1]
-        made = application_from_path(path, argv)
-        _by_path[key] = (signature, made)
-    if known is not None:
-        context_of(known[1]).retire()
+        context = None if known is None else context_of(known)
+        if known is not None and context is not None and context.is_of(signature):
+            return known
+        modules = LocalModules([str(path if path.is_dir() else path.parent)])
+        try:
+            with modules.in_place():
+                made = application_from_path(path, argv)
+        except BaseException:
+            modules.forget()
+            raise
+        modules.take_away()  # they are there while it is loaded, and not before
+        origin = Origin(path, list(argv), signature)
+        setattr(made, _MARK, ApplicationContext(made, _kernel.io_loop(), origin, modules))
+        _by_path[key] = made
+    if context is not None:
+        context.retire()
     return made
+
+
+def _forget_path(context: ApplicationContext) -> None:
+    """Let the next use of a path make its application anew."""
+    for key, application in list(_by_path.items()):
+        if application is context.application:
+            _by_path.pop(key, None)
 
 
 def _signature(path: Path) -> object:
@@ -391,12 +524,24 @@ def open_content(obj: Any, *, argv: object = None, theme: ThemeLike | None = Non
 # --- the end -------------------------------------------------------------------------------------------
 
 
+def _unload_collected() -> None:
+    while _collected:
+        _collected.popleft().unload()
+
+
+def unload_unused() -> None:
+    """Unload every application, now or when the hooks of its last session have ended; the next use loads it again."""
+    for context in list(_contexts):
+        context.retire()
+
+
 def shut_down() -> None:
     """End all sessions that have hooks, and then unload every application. The pages are not told: the kernel ends."""
     for session in all_sessions():
-        if session.context.owes_hooks:
+        if session.owes_hooks:
             session.close(tell_connections=False)  # raises nothing: what hooks raise is reported
     finish_running()
+    _unload_collected()
     for context in list(_contexts):
         context.unload()
     _by_path.clear()

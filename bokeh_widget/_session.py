@@ -140,6 +140,11 @@ class Session:
         """How many steps the document has taken since the session began."""
         return self.flow.revision
 
+    @property
+    def owes_hooks(self) -> bool:
+        """Whether something is to be called when the session ends."""
+        return bool(self._closers) or self.context.owes_hooks
+
     def _require_open(self) -> None:
         _ = self.document  # raises
 

@@ -20,7 +20,7 @@ from ._cells import cells
 from ._content import label_of
 from ._export import FileExports
 from ._flow import now_ms
-from ._hosting import open_content
+from ._hosting import keep_unused_for, open_content, unload_unused
 from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
@@ -436,6 +436,8 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         if other is None or other.closed:
             other = self._others[run] = BokehWidget(application, **self._options.given)
             other._error_callbacks.extend(self._error_callbacks)
+            if self._siblings is not None:
+                other.note_siblings(self._siblings)
             cells.pin(other, opened=True)
         return other
 
@@ -444,6 +446,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     _is_displayed = False
     _is_embedded = False
     _unused_callbacks: tuple[Callable[[], object], ...] = ()
+    _siblings: weakref.WeakSet[BokehWidget] | None = None
 
     # --- towards the pages -----------------------------------------------------------------
 
@@ -599,6 +602,11 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         """Call ``callback`` when a page that showed the widget has not shown it for the grace period."""
         self._unused_callbacks += (callback,)
 
+    def note_siblings(self, siblings: weakref.WeakSet[BokehWidget]) -> None:
+        """Join ``siblings``, which are closed together, as do the widgets of other cells that this one opens."""
+        self._siblings = siblings
+        siblings.add(self)
+
     def _unpin_later(self) -> None:
         if self._cancel_unpin is None:
             self._cancel_unpin = _kernel.call_later(
@@ -631,6 +639,7 @@ def _follow_kernel() -> None:
     cells.install()
     cells.watch(cell_begins, _cell_ends)
     _capture.install()
+    keep_unused_for(lambda: unused_session_lifetime_ms)
 
 
 def _cell_ends() -> None:
@@ -714,10 +723,11 @@ def open_widgets() -> list[BokehWidget]:
 
 
 def close_all() -> None:
-    """Close every widget of this package, and the tabs that :func:`serve` made."""
+    """Close every widget of this package, and the tabs that :func:`serve` made; unload all applications."""
     cells.close_opened()
     for widget in list(_widgets):
         try:
             widget.close()
         except Exception:
             log.exception("could not close %r", widget)
+    unload_unused()

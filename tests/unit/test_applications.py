@@ -23,7 +23,7 @@ from bokeh.themes import Theme
 from bokeh.util.compiler import _bundle_cache
 
 import bokeh_widget
-from bokeh_widget import BokehWidget
+from bokeh_widget import BokehWidget, serve
 from bokeh_widget._hosting import application_of, shut_down
 from bokeh_widget._session import all_sessions
 from bokeh_widget.errors import (
@@ -218,6 +218,19 @@ def _two(doc: Document, x: int) -> None: ...
 def _nothing(doc: Document) -> None: ...
 
 
+class _Late:
+    async def __call__(self, doc: Document) -> None:
+        make_document(doc)
+
+
+async def _method(_self: object, doc: Document) -> None:
+    make_document(doc)
+
+
+async def _coroutine(doc: Document) -> None:
+    make_document(doc)
+
+
 BAD_INPUT: dict[str, tuple[Callable[[Path], Any], dict[str, Any], type[BokehWidgetError], list[str]]] = {
     "no such path": (lambda path: path / "app.py", {}, InputValueError, ["app.py", "no file or directory", ".ipynb"]),
     "another extension": (
@@ -240,13 +253,28 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], dict[str, Any], type[BokehWidg
     "no parameter": (lambda _: lambda: None, {}, InputValueError, ["one argument, the document", "func()"]),
     "two parameters": (lambda _: _two, {}, InputValueError, ["one argument", "func(doc: "]),
     "no signature": (lambda _: max, {}, InputValueError, ["max() is not", "one argument, the document"]),
+    "handler that is a coroutine": (
+        lambda _: type("Late", (Handler,), {"modify_document": _method})(),
+        {},
+        InputTypeError,
+        ["_method()", "at once"],
+    ),
+    "application of a coroutine": (
+        lambda _: Application(FunctionHandler(_coroutine)),
+        {},
+        InputTypeError,
+        ["_coroutine()", "at once"],
+    ),
+    "object that is a coroutine": (lambda _: _Late(), {}, InputTypeError, ["_Late", "at once"]),
+    "function that returns a coroutine": (
+        lambda _: lambda doc: _coroutine(doc),  # noqa: PLW0108  # that is how it comes about
+        {},
+        ApplicationError,
+        ["<lambda>() returns a coroutine", "at once", "add_next_tick_callback"],
+    ),
     "nothing to show": (lambda _: _nothing, {}, EmptyDocumentError, ["doc.add_root(figure)", "_nothing()"]),
     "no handlers": (lambda _: Application(), {}, EmptyDocumentError, ["without handlers", "doc.add_root"]),
 }
-
-
-async def _coroutine(doc: Document) -> None:
-    make_document(doc)
 
 
 BAD_INPUT["coroutine function"] = (lambda _: _coroutine, {}, InputTypeError, ["_coroutine()", "add_next_tick_callback"])
@@ -388,9 +416,10 @@ def test_what_has_no_use_in_a_cell_is_said(tmp_path: Path, caplog: pytest.LogCap
     folder = _write(tmp_path / "app", main_py="from bokeh.io import curdoc\ncurdoc().title = 'x'")
     (folder / "templates").mkdir()
     (folder / "templates" / "index.html").write_text("<p>page</p>")
+    apps = serve(folder)
     for _ in range(2):
         with pytest.raises(EmptyDocumentError):
-            BokehWidget(folder)
+            apps["/"]
     [record] = caplog.records
     assert "templates/index.html" in record.getMessage()
 

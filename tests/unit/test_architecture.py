@@ -36,6 +36,7 @@ ORDER: Final = (
     "_output",
     "_upstream",
     "_upstream_code",
+    "_local_modules",
     "_bundles",
     "_validation",
     "_codec",

@@ -21,6 +21,7 @@ from tornado.ioloop import IOLoop
 
 import bokeh_widget
 from bokeh_widget import BokehSession, BokehWidget, _kernel, _session, sessions
+from bokeh_widget._hosting import shut_down
 from bokeh_widget.errors import (
     EmptyDocumentError,
     InputTypeError,
@@ -680,6 +681,18 @@ def test_sessions_are_named_and_listed(page_of: Callable[..., Page]) -> None:
     assert str(sessions()) == "no open sessions"
     assert sessions()._repr_html_() == "<p>no open sessions</p>"
     assert len({Simple().name, Simple().name}) == 2
+
+
+def test_on_close_is_called_at_the_end_of_the_kernel() -> None:
+    class Broken(Simple):
+        def on_close(self) -> None:
+            raise OSError
+
+    Broken().open()
+    session = Simple().open()
+    assert _session.all_sessions()[-1].owes_hooks
+    shut_down()
+    assert session.events == ["setup", "open True", "close False 1"]
 
 
 def test_repr_tells_name_state_and_period() -> None:

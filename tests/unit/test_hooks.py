@@ -721,10 +721,11 @@ def test_changed_files_unload_the_application_that_they_were(
     hooks.write_text(code.format("old"))
     old = BokehWidget(tmp_path)
     hooks.write_text(code.format("new") + "# longer")
-    BokehWidget(tmp_path)
+    new = BokehWidget(tmp_path)
     assert capsys.readouterr().out.split("\n")[:-1] == ["loaded old", "loaded new"]
     old.close()
     assert capsys.readouterr().out == "unloaded old\n"
+    assert not new.closed
     shut_down()
     assert capsys.readouterr().out == "unloaded new\n"
 

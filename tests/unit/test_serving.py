@@ -235,6 +235,18 @@ def test_close_leaves_nothing(arrangement: Any) -> None:
             use()
 
 
+def test_close_closes_sessions_that_other_cells_have_opened(shell: InteractiveShell) -> None:
+    shell.user_ns["apps"] = apps = serve({"/": one, "/b": two})
+    run = lambda code, cell_id: shell.run_cell(code, store_history=True, cell_id=cell_id).raise_error()  # noqa: E731
+    run("w = apps['/b']\nw", "a")
+    run("w", "b")
+    run("del w\n1", "a")
+    run("gc.collect()", "c")
+    assert _texts() == ["two"]
+    apps.close()
+    assert _texts() == []
+
+
 def test_close_unloads_as_a_server_does() -> None:
     recorder = Recorder()
     application = Application(recorder)
