@@ -392,31 +392,46 @@ def silence() -> Iterator[None]:
         _current.reset(token)
 
 
+_interrupted: Final[contextvars.ContextVar[tuple[tuple[int, Output | _Silence | None], ...]]] = (
+    contextvars.ContextVar("bokeh_widget_interrupted", default=())
+)
+"""Who takes something in instead of an output. Of a coroutine that is so until it says otherwise: between two of its
+steps others run, and before each step its output is named anew."""
+
+
+def _taking() -> Output | _Silence | None:
+    current = _current.get()
+    return None if any(output is current for _, output in _interrupted.get()) else current
+
+
 def take_text(name: str, text: str) -> bool:
     """Take in what a stream is given in the current context; False if it is the stream's own business."""
-    current = _current.get()
+    current = _taking()
     return current is not None and current.write(name, text)
 
 
 def current_output() -> Output | None:
     """Give the output that takes in what is displayed in the current context."""
-    current = _current.get()
+    current = _taking()
     return current if isinstance(current, Output) else None
 
 
-def take_nothing() -> object:
-    """Let what is printed in the current context go where it would go without us.
+def take_nothing(owner: object) -> None:
+    """Let what is printed in the current context go where it would go without us, until :func:`take_again`.
 
-    Returns
-    -------
-    object
-        For :func:`take_again`.
+    Parameters
+    ----------
+    owner : object
+        Who takes it in instead.
     """
-    current = _current.get()
-    _current.set(None)
-    return current
+    _interrupted.set((*_interrupted.get(), (id(owner), _current.get())))
 
 
-def take_again(before: Any) -> None:
-    """Undo :func:`take_nothing`, in the same context or in another one."""
-    _current.set(before)
+def take_again(owner: object) -> None:
+    """Undo the last :func:`take_nothing` of ``owner`` in the current context."""
+    found = list(_interrupted.get())
+    for index in reversed(range(len(found))):
+        if found[index][0] == id(owner):
+            del found[index]
+            break
+    _interrupted.set(tuple(found))

@@ -370,6 +370,36 @@ def test_an_output_widget_in_a_callback_gets_what_is_its(streams: dict[str, Stre
     own.close()
 
 
+@with_streams
+def test_coroutines_in_one_output_widget_do_not_mix(streams: dict[str, Stream], wire: Wire) -> None:  # noqa: ARG001
+    own, outputs = ipywidgets.Output(), [_make(Recording()) for _ in range(2)]
+    turns = [asyncio.Event() for _ in range(2)]
+    _capture.wrap_output_widget()
+
+    async def callback(index: int) -> None:  # as Steps do: each step is captured anew
+        with captured_by(outputs[index]):
+            own.__enter__()
+        await turns[index].wait()
+        with captured_by(outputs[index]):
+            print(f"in the widget {index}")
+            own.__exit__(None, None, None)
+            print(f"under plot {index}")
+
+    async def body() -> None:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            both = [tasks.create_task(callback(index)) for index in range(2)]
+            for turn, task in zip(turns, both, strict=True):  # the first to enter is the first to leave
+                await asyncio.sleep(0)
+                turn.set()
+                await task
+
+    asyncio.run(body())
+    _capture.remove()
+    assert [_text(output) for output in outputs] == ["under plot 0\n", "under plot 1\n"]
+    assert streams["stdout"].getvalue() == "in the widget 0\nin the widget 1\n"
+    own.close()
+
+
 def test_streams_are_wrapped_once_and_left_as_they_were() -> None:
     stream = Stream()
     for _ in range(2):
