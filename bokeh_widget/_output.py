@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import json
 import re
+import sys
 import threading
 import weakref
 from dataclasses import dataclass
@@ -64,6 +65,38 @@ class OutputChange:
     cut: int
 
 
+class CellPrints:
+    """The cell that runs when this is made: what is printed for it later, when no cell runs, can be printed there."""
+
+    def __init__(self) -> None:
+        self._header: Any = None
+        self.note()
+
+    def note(self) -> None:
+        """Take the cell that runs now, if one does."""
+        header = getattr(sys.stdout, "parent_header", None)
+        if _is_of_cell(header):
+            self._header = header
+
+    @contextlib.contextmanager
+    def here(self) -> Iterator[None]:
+        """Print in the cell what is printed inside, unless another cell runs: then it is that one's.
+
+        What a message of a page runs would otherwise be printed in the log of the front end.
+        """
+        with captured_by(None), contextlib.ExitStack() as streams:
+            for stream in (sys.stdout, sys.stderr):
+                set_parent = getattr(stream, "set_thread_parent", None)  # older kernels have none
+                if set_parent is None or self._header is None or _is_of_cell(getattr(stream, "parent_header", None)):
+                    continue
+                streams.callback(stream.reset_thread_parent, set_parent(self._header))  # type: ignore[attr-defined]
+            yield
+
+
+def _is_of_cell(header: object) -> bool:
+    return isinstance(header, dict) and header.get("msg_type") == "execute_request"
+
+
 class Output:
     """The output of the callbacks of one session. Threads may write to it.
 
@@ -84,6 +117,8 @@ class Output:
         self._display_ids: dict[str, int] = {}
         self._alarm = waker.alarm(_weak_flush(self))
         self._is_closed = False
+        self.cell: Final = CellPrints()
+        """Where what is said belongs when nothing shows the document any more."""
 
     # --- what callbacks do -----------------------------------------------------------------
 
@@ -392,8 +427,8 @@ def silence() -> Iterator[None]:
         _current.reset(token)
 
 
-_interrupted: Final[contextvars.ContextVar[tuple[tuple[int, Output | _Silence | None], ...]]] = (
-    contextvars.ContextVar("bokeh_widget_interrupted", default=())
+_interrupted: Final[contextvars.ContextVar[tuple[tuple[int, Output | _Silence | None], ...]]] = contextvars.ContextVar(
+    "bokeh_widget_interrupted", default=()
 )
 """Who takes something in instead of an output. Of a coroutine that is so until it says otherwise: between two of its
 steps others run, and before each step its output is named anew."""

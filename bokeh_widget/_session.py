@@ -232,6 +232,7 @@ class Session:
             if self._document is None or self._is_closing:
                 return
             self._is_closing = True
+            ending.enter_context(self.output.cell.here())  # what shows the session is about to go
             try:
                 self._tell_closers()
             finally:
@@ -240,7 +241,7 @@ class Session:
                     for connection in reversed(connections):
                         ending.callback(connection.close)
                 ending.callback(self._error_callbacks.clear)
-                ending.callback(self.context.end, self.report_error)
+                ending.callback(self.context.end, functools.partial(self.report_error, what="on_session_destroyed"))
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once when the session is about to close, while its document is still as it was.
@@ -255,10 +256,9 @@ class Session:
         interrupt: BaseException | None = None
         for callback in closers:
             try:
-                with captured_by(None):  # what shows the session is about to go
-                    callback()
+                callback()
             except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
-                self.report_error(error, show=False)
+                self.report_error(error, show=False, what="on_close")
             except BaseException as error:  # noqa: BLE001  # an interrupt ends the hook that runs, not the others
                 interrupt = error
         if interrupt is not None:
@@ -451,7 +451,7 @@ class Session:
         self._require_open()
         self._error_callbacks.extend(checked_error_callbacks(callbacks))
 
-    def report_error(self, error: BaseException, *, show: bool = True) -> None:
+    def report_error(self, error: BaseException, *, show: bool = True, what: str = "a callback") -> None:
         """Show an error where the document is shown, log it, and tell ``on_error`` callbacks.
 
         Parameters
@@ -460,12 +460,14 @@ class Session:
             What happened.
         show : bool, default True
             False for what the page has shown by itself.
+        what : str, default "a callback"
+            What failed, for the log.
         """
         self.last_error = error
         # the log of a kernel without handlers is its stderr: JupyterLab would show there once more what is shown here
         is_seen = show and self.output.error(error_line(error), format_traceback(error))
         with silence() if is_seen else captured_by(None):
-            log.error("%s", error, exc_info=error)
+            log.error("%s of session %s: %s", what, self.name or self.id[:8], error, exc_info=error)
         with captured_by(self.output):
             call_all(self._error_callbacks, error)
             for connection in list(self._connections):

@@ -15,6 +15,7 @@ from . import _kernel
 from ._cells import cells
 from ._hosting import application_of, context_of
 from ._options import Options
+from ._output import CellPrints
 from .errors import InputTypeError, InputValueError, SessionClosedError
 from .widget import BokehWidget, show
 
@@ -278,6 +279,7 @@ class _Panel:
         self._prefixes = prefixes
         self._open_session = open_session
         self._places = [VBox() for _ in prefixes]
+        self._cell = CellPrints()
         if arrangement == "column":
             self.container = VBox(self._places)
             for index in range(len(self._places)):
@@ -302,10 +304,14 @@ class _Panel:
         if any(isinstance(child, BokehWidget) for child in place.children):
             return
         _close_all(place.children)  # the error of the last time
+        with self._cell.here():
+            self._fill(place, self._prefixes[index])
+
+    def _fill(self, place: VBox, prefix: str) -> None:
         try:
-            widget = self._open_session(self._prefixes[index])
+            widget = self._open_session(prefix)
         except Exception as error:
-            log.exception("an application could not be opened in its tab")
+            log.exception("the application %s could not be opened in its tab", prefix)
             place.children = (HTML(f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"),)
             return
         ref = weakref.ref(self)

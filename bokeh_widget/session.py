@@ -13,6 +13,7 @@ from . import _kernel
 from ._content import add_roots
 from ._opening import Core, Opening, checked_period, give_up
 from ._session import ErrorCallback, checked_error_callbacks
+from ._tracebacks import from_users_code
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from .errors import InputTypeError, SessionClosedError, SessionOpenError
 from .widget import display_opened
@@ -207,6 +208,7 @@ class BokehSession:
         Exception
             What the setup or :meth:`on_open` raise; the session is then not open, and nothing is left of it.
         """
+        __tracebackhide__ = True  # IPython then shows the frames of the user
         core = self._core
         if core.opening is None:
             self._begin()
@@ -219,14 +221,16 @@ class BokehSession:
         return self
 
     def _begin(self) -> None:
+        __tracebackhide__ = True
         opening = self._core.opening = Opening(self)
         try:
             opening.set_up()
             opening.schedule()
             display_opened(opening.shown)
             self.on_open()
-        except BaseException:
+        except BaseException as error:
             opening.abandon()
+            error.__traceback__ = from_users_code(error)
             raise
 
     def close(self) -> None:

@@ -423,6 +423,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             return self._other_for(run, application)._repr_mimebundle_(**kwargs)
         self._expected_in_run = self._displayed_in_run = run
         cells.pin(self, opened=False)
+        self._session.output.cell.note()
         if run is None and not self.has_clients:
             self._unpin_later()  # no cell lets it go, if no page ever shows it
         self._is_displayed = True

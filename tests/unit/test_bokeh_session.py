@@ -7,6 +7,7 @@ import dataclasses
 import fractions
 import gc
 import threading
+import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -693,6 +694,29 @@ def test_on_close_is_called_at_the_end_of_the_kernel() -> None:
     assert _session.all_sessions()[-1].owes_hooks
     shut_down()
     assert session.events == ["setup", "open True", "close False 1"]
+
+
+def test_an_error_of_the_setup_has_the_frames_of_the_user() -> None:
+    class Broken(BokehSession):
+        def setup_model(self) -> Any:
+            return self.make()
+
+        def make(self) -> Any:
+            raise LookupError("on purpose")
+
+    with pytest.raises(LookupError) as caught:
+        Broken().open()
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[1:] == ["open", "setup_model", "make"]
+
+
+def test_an_error_of_on_close_is_logged_with_the_name_of_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Simple):
+        def on_close(self) -> None:
+            raise OSError("on purpose")
+
+    Broken(name="noise").open().close()
+    assert [record.getMessage() for record in caplog.records] == ["on_close of session noise: on purpose"]
 
 
 def test_repr_tells_name_state_and_period() -> None:

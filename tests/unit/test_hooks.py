@@ -384,7 +384,9 @@ def test_a_callback_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptur
         widget.close()
     assert sorted(calls) == ["blown up", "blown up", "blown up", "fine"]
     assert recorder.calls[-1] == "destroyed"
-    assert [record.getMessage() for record in caplog.records] == ["boom!"] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"on_session_destroyed of session {session.id[:8]}: boom!"
+    ] * 3
     assert len(errors) == 3
     assert str(session.last_error) == "boom!"
     assert all_sessions() == []

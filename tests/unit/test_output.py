@@ -490,6 +490,15 @@ def test_an_error_is_shown_with_the_traceback_of_the_user_and_not_logged_to_the_
         session.close()
 
 
+def test_a_traceback_that_is_long_is_cut_at_a_line() -> None:
+    text = format_traceback(ValueError("\n".join(f"line {number}" for number in range(10_000))))
+    first, second, *_, last = text.split("\n")
+    assert (first, last) == ("…", "line 9999")
+    assert second.startswith("line ")
+    assert len(text) <= 20_001
+    assert len(format_traceback(ValueError("x" * 100_000))) == 20_001
+
+
 def test_an_error_without_frames_of_the_user_has_all_of_them() -> None:
     try:
         Slider(start="x")
