@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, get_args
 from ipywidgets import HTML, Accordion, Tab, VBox
 
 from . import _kernel
+from . import widget as widget_module
 from ._cells import cells
 from ._hosting import application_of, context_of
 from ._options import Options
@@ -282,11 +283,13 @@ class _Panel:
         self._cell = CellPrints()
         if arrangement == "column":
             self.container = VBox(self._places)
+            self._watch_views()
             for index in range(len(self._places)):
                 self._open(index)
             return
         kind = Tab if arrangement == "tabs" else Accordion
         self.container = kind(self._places, titles=tuple(prefixes))
+        self._watch_views()
         self.container.observe(self._selected, "selected_index")
         if self.container.selected_index is not None:
             self._open(self.container.selected_index)
@@ -294,6 +297,23 @@ class _Panel:
     @property
     def model_id(self) -> str:
         return str(self.container.model_id)
+
+    def _watch_views(self) -> None:
+        # sessions tell when no page shows them, but where all applications fail there is none
+        self.container._view_count = 0
+        self.container.observe(self._viewed, "_view_count")
+
+    def _viewed(self, change: Any) -> None:
+        if change["new"] != 0:
+            return
+        ref = weakref.ref(self)
+
+        def look() -> None:
+            panel = ref()
+            if panel is not None and panel.container._view_count == 0:
+                panel.close_if_unused()
+
+        _kernel.call_later(widget_module.unused_session_lifetime_ms, look)
 
     def _selected(self, change: Any) -> None:
         if change["new"] is not None:
@@ -309,14 +329,14 @@ class _Panel:
 
     def _fill(self, place: VBox, prefix: str) -> None:
         try:
-            widget = self._open_session(prefix)
+            opened = self._open_session(prefix)
         except Exception as error:
             log.exception("the application %s could not be opened in its tab", prefix)
             place.children = (HTML(f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"),)
             return
         ref = weakref.ref(self)
-        widget.when_unused(lambda: None if (panel := ref()) is None else panel.close_if_unused())
-        place.children = (widget,)
+        opened.when_unused(lambda: None if (panel := ref()) is None else panel.close_if_unused())
+        place.children = (opened,)
 
     def _widgets(self) -> list[BokehWidget]:
         return [child for place in self._places for child in place.children if isinstance(child, BokehWidget)]
