@@ -8,6 +8,7 @@ it was closed, and when everything was.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import sys
 import threading
@@ -143,6 +144,7 @@ class ApplicationContext:
         self._is_loaded = False
         self._was_loaded = False
         self._is_retired = False
+        self._cancel_unload: Callable[[], None] | None = None
         _contexts.add(self)
 
     def __del__(self) -> None:
@@ -167,6 +169,7 @@ class ApplicationContext:
         ApplicationError
             If the hook fails; the next use calls it again.
         """
+        self._stop_waiting()
         _unload_collected()  # its handlers may have been those of an application that is to be unloaded yet
         with self._lock:
             self._is_retired = False
@@ -199,6 +202,7 @@ class ApplicationContext:
     def unload(self) -> None:
         """Call ``on_server_unloaded`` and cancel the callbacks of the application. The next use loads it again."""
         with self._lock:
+            self._stop_waiting()
             if not self._is_loaded:
                 return
             self._is_loaded = False
@@ -242,11 +246,19 @@ class ApplicationContext:
         elif self.origin is not None and self._is_loaded and not self._is_held:
             lifetime_ms = 0 if _unused_lifetime_ms is None else _unused_lifetime_ms()
             # the timer holds it, so that it is the application of its path meanwhile
-            is_waiting = _kernel.call_later(lifetime_ms, self._unload_unused) is not None
-            if not is_waiting:
+            self._stop_waiting()
+            self._cancel_unload = _kernel.call_later(lifetime_ms, self._unload_unused)
+            if self._cancel_unload is None:
                 self.unload()
 
+    def _stop_waiting(self) -> None:
+        cancel, self._cancel_unload = self._cancel_unload, None
+        if cancel is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                cancel()
+
     def _unload_unused(self) -> None:
+        self._cancel_unload = None
         if not (self._is_held or self.server_context.is_in_use):
             self.unload()
 
@@ -446,6 +458,8 @@ def _of_path(path: Path, argv: list[str]) -> Application:
         context = None if known is None else context_of(known)
         if known is not None and context is not None and context.is_of(signature):
             return known
+        if context is not None:
+            context.modules.forget_compiled()
         modules = LocalModules([str(path if path.is_dir() else path.parent)])
         try:
             with modules.in_place():

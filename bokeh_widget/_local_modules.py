@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -85,6 +86,13 @@ class LocalModules:
         """Tell whether a file of which a module was made has changed."""
         return any(_state_of(file) != state for file, state in self._files.items())
 
+    def forget_compiled(self) -> None:
+        """Delete what Python keeps of files that have changed: it tells changes of one second by their size alone."""
+        for file, state in self._files.items():
+            if _state_of(file) != state:
+                with contextlib.suppress(OSError, NotImplementedError):
+                    os.unlink(importlib.util.cache_from_source(file))  # noqa: PTH108
+
     def take_away(self) -> None:
         """Take them out of ``sys.modules`` until code of the application runs again."""
         for name in {_top(name) for name in self._modules}:
@@ -128,9 +136,8 @@ class LocalModules:
     def _is_shared(self, module: ModuleType) -> bool:
         """Tell whether a module that the kernel has imported is that of the application, too, or not a user's."""
         file = getattr(module, "__file__", None)
-        if file is None:  # built in, or a folder without a file
-            return getattr(module, "__path__", None) is None or self._is_local(module)
-        return file.startswith(_INSTALLED) or self._is_local(module)
+        paths = list(getattr(module, "__path__", ())) if file is None else [file]  # a folder may have no file
+        return not paths or any(path.startswith(_INSTALLED) for path in paths) or self._is_local(module)
 
     def _is_local(self, module: ModuleType) -> bool:
         return not self._folders.isdisjoint(_folders_of(module))

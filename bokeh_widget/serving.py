@@ -300,7 +300,7 @@ class _Panel:
 
     def _watch_views(self) -> None:
         # sessions tell when no page shows them, but where all applications fail there is none
-        self.container._view_count = 0
+        self.container._view_count = 0  # noqa: SLF001  # ipywidgets' trait, by which it counts from then on
         self.container.observe(self._viewed, "_view_count")
 
     def _viewed(self, change: Any) -> None:
@@ -310,7 +310,7 @@ class _Panel:
 
         def look() -> None:
             panel = ref()
-            if panel is not None and panel.container._view_count == 0:
+            if panel is not None and panel.container._view_count == 0:  # noqa: SLF001
                 panel.close_if_unused()
 
         _kernel.call_later(widget_module.unused_session_lifetime_ms, look)

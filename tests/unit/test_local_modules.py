@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import pickle
 import sys
 import weakref
@@ -97,6 +98,15 @@ def test_a_helper_that_has_changed_is_imported_anew(form: str, tmp_path: Path) -
     _write(folder, helper_of_test_2="text = 'newer'")
     assert _text(BokehWidget(application)) == "newer"
     assert _text(old) == "old"
+
+
+def test_a_change_that_python_would_not_notice_is_seen(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "app", main=MAIN, helper_of_test="text = 'old'")
+    os.utime(folder / "helper_of_test.py", ns=(10**18, 10**18))
+    old = BokehWidget(folder)
+    _write(folder, helper_of_test="text = 'new'")
+    os.utime(folder / "helper_of_test.py", ns=(10**18, 10**18 + 1000))
+    assert [_text(widget) for widget in (old, BokehWidget(folder))] == ["old", "new"]
 
 
 def test_packages_and_folders_are_helpers(tmp_path: Path) -> None:
