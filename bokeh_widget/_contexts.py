@@ -20,10 +20,10 @@ from bokeh.server.callbacks import NextTickCallback, PeriodicCallback, SessionCa
 from bokeh.util.serialization import make_id
 
 from ._callbacks import Steps
+from ._curdoc import patch_curdoc
 from ._hooks import call_hook, finish_soon
 from ._output import Output, captured_by
 from ._server_callbacks import ServerCallbacks
-from ._upstream import patch_curdoc
 from ._upstream_code import destroy_modules
 from .errors import SessionClosedError
 

@@ -33,10 +33,10 @@ from ._application import (
 )
 from ._content import Content, resolve_content
 from ._contexts import ServerContext, SessionContext
+from ._curdoc import patch_curdoc
 from ._hooks import call_hook, finish, finish_running
 from ._session import all_sessions
 from ._themes import theme_for_document
-from ._upstream import patch_curdoc
 from ._upstream_code import code_of_application, forget_modules
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
 
