@@ -7,6 +7,8 @@ when its files have changed, or when what serves it was closed.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import contextvars
 import logging
 import sys
 import threading
@@ -38,7 +40,7 @@ from ._hooks import call_hook, finish, finish_running
 from ._session import all_sessions
 from ._themes import theme_for_document
 from ._upstream_code import code_of_application, forget_modules
-from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
+from .errors import ApplicationError, EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
 
 if TYPE_CHECKING:
     import os
@@ -72,6 +74,48 @@ _by_path: Final[dict[tuple[str, tuple[str, ...]], tuple[object, Application]]] =
 _lock: Final = threading.RLock()
 
 
+_PATIENCE_S: Final = 2.0
+_turns_of_context: Final[contextvars.ContextVar[tuple[object, ...]]] = contextvars.ContextVar("turns", default=())
+
+
+class _Turn:
+    """Lets one thread at a time load or unload an application, and holds no lock while the hooks run.
+
+    A hook may wait for the lock of a document. Who holds that one and waits here would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._freed: Final = threading.Condition()
+        self._turn: object = None
+
+    @contextlib.contextmanager
+    def taken(self, name: str) -> Iterator[None]:
+        """Wait for the turn, and have it in the block."""
+        outer, turn = _turns_of_context.get(), object()
+        if self._turn in outer:  # coroutines of hooks may run in another thread, but in the same context
+            raise ApplicationError(
+                f"on_server_loaded or on_server_unloaded of the application {name} uses the application itself, which "
+                "is not loaded meanwhile; let server_context.add_next_tick_callback() do that later"
+            )
+        patience_s = _PATIENCE_S if any(session.flow.is_held_here for session in all_sessions()) else None
+        with self._freed:
+            if not self._freed.wait_for(lambda: self._turn is None, patience_s):
+                raise ApplicationError(
+                    f"another thread loads or unloads the application {name}, and has not ended within {patience_s} s, "
+                    "while this one holds the lock of a document, for which the other may wait; open the application "
+                    "in a cell, or in a callback that is marked with without_document_lock"
+                )
+            self._turn = turn
+        try:
+            _turns_of_context.set((*outer, turn))
+            yield
+        finally:
+            _turns_of_context.set(outer)
+            with self._freed:
+                self._turn = None
+                self._freed.notify_all()
+
+
 class ApplicationContext:
     """One application in this kernel.
 
@@ -86,7 +130,7 @@ class ApplicationContext:
     def __init__(self, application: Application, loop: IOLoop | None) -> None:
         self.application: Final = application
         self.server_context: Final = ServerContext(self, loop)
-        self._lock = threading.RLock()
+        self._turn: Final = _Turn()
         self._is_loaded = False
         self._is_retired = False
         _contexts.add(self)
@@ -109,12 +153,15 @@ class ApplicationContext:
         Raises
         ------
         ApplicationError
-            If the hook fails; the next use calls it again.
+            If the hook fails; the next use calls it again. If another thread just loads or unloads the application, and
+            does not come to an end while this one holds the lock of a document, or if a hook opens a session of its
+            own application.
         """
-        with self._lock:
+        with self._turn.taken(self.name):
             self._is_retired = False
             if self._is_loaded:
                 return
+            self.server_context.begin()
             try:
                 self._load()
             except BaseException:
@@ -137,7 +184,9 @@ class ApplicationContext:
 
     def unload(self) -> None:
         """Call ``on_server_unloaded`` and cancel the callbacks of the application. The next use loads it again."""
-        with self._lock:
+        if not self._is_loaded:
+            return
+        with self._turn.taken(self.name):
             if not self._is_loaded:
                 return
             self._is_loaded = False
@@ -145,7 +194,7 @@ class ApplicationContext:
             for handler in self.application.handlers:
                 try:
                     finish(call_hook(handler.on_server_unloaded, self.server_context))
-                except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's hook may raise anything
                     _log_error(failure(f"on_server_unloaded of the application {self.name}", error))
             self._forget_packages()
 
@@ -324,15 +373,18 @@ def _of_object(obj: Any) -> Application:
 
 
 def _of_path(path: Path, argv: list[str]) -> Application:
+    key, signature = (str(path), tuple(argv)), _signature(path)
+    known = _by_path.get(key)
+    if known is not None and known[0] == signature:
+        return known[1]
+    made = application_from_path(path, argv)  # without the lock: this runs the files of hooks
     with _lock:
-        key, signature = (str(path), tuple(argv)), _signature(path)
-        known = _by_path.get(key)
-        if known is not None and known[0] == signature:
-            return known[1]
-        made = application_from_path(path, argv)
+        other = _by_path.get(key)
+        if other is not known and other is not None and other[0] == signature:
+            return other[1]  # another thread was faster
         _by_path[key] = (signature, made)
-    if known is not None:
-        context_of(known[1]).retire()
+    if other is not None:
+        context_of(other[1]).retire()
     return made
 
 
