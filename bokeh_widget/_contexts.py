@@ -20,10 +20,10 @@ from bokeh.server.callbacks import NextTickCallback, PeriodicCallback, SessionCa
 from bokeh.util.serialization import make_id
 
 from ._callbacks import Steps
+from ._curdoc import patch_curdoc
 from ._hooks import call_hook, finish_soon
 from ._output import Output, captured_by
 from ._server_callbacks import ServerCallbacks
-from ._upstream import patch_curdoc
 from ._upstream_code import destroy_modules
 from .errors import SessionClosedError
 
@@ -67,6 +67,7 @@ class ServerContext(bokeh_application.ServerContext):
         self._sessions: Final[weakref.WeakValueDictionary[str, Session]] = weakref.WeakValueDictionary()
         self._ending: Final[set[str]] = set()
         self._callbacks: ServerCallbacks | None = None
+        self._is_closed = False
 
     @property
     def is_in_use(self) -> bool:
@@ -77,6 +78,11 @@ class ServerContext(bokeh_application.ServerContext):
     def sessions(self) -> list[SessionContext]:  # type: ignore[override]  # Bokeh names a class of its server
         """The contexts of all open sessions, oldest first."""
         return [session.context for session in list(self._sessions.values()) if not session.closed]
+
+    @property
+    def name(self) -> str:
+        """What the application was made of, for messages; empty without one."""
+        return "" if self.application_context is None else self.application_context.name
 
     @property
     def handlers(self) -> tuple[Handler, ...]:
@@ -114,6 +120,11 @@ class ServerContext(bokeh_application.ServerContext):
         -------
         PeriodicCallback
             For :meth:`remove_periodic_callback`.
+
+        Raises
+        ------
+        SessionClosedError
+            After the application was unloaded, until it is loaded again.
         """
         added = PeriodicCallback(callback, period_milliseconds, callback_id=make_id())
         self._add(added)
@@ -133,6 +144,11 @@ class ServerContext(bokeh_application.ServerContext):
         -------
         TimeoutCallback
             For :meth:`remove_timeout_callback`.
+
+        Raises
+        ------
+        SessionClosedError
+            After the application was unloaded, until it is loaded again.
         """
         added = TimeoutCallback(callback, timeout_milliseconds, callback_id=make_id())
         self._add(added)
@@ -150,6 +166,11 @@ class ServerContext(bokeh_application.ServerContext):
         -------
         NextTickCallback
             For :meth:`remove_next_tick_callback`.
+
+        Raises
+        ------
+        SessionClosedError
+            After the application was unloaded, until it is loaded again.
         """
         added = NextTickCallback(callback, callback_id=make_id())
         self._add(added)
@@ -168,6 +189,11 @@ class ServerContext(bokeh_application.ServerContext):
         self._remove(callback)
 
     def _add(self, callback: SessionCallback) -> None:
+        if self._is_closed:
+            raise SessionClosedError(
+                f"the application {self.name} is unloaded, and takes no callback {callback.callback!r:.80}; add it "
+                "in on_server_loaded, which is called when the application is used again"
+            )
         if self.loop is None:
             return  # plain Python: as for the callbacks of documents
         if self._callbacks is None:
@@ -178,8 +204,13 @@ class ServerContext(bokeh_application.ServerContext):
         if self._callbacks is not None:
             self._callbacks.remove(callback)
 
+    def begin(self) -> None:
+        """Take callbacks: the application is being loaded."""
+        self._is_closed = False
+
     def close(self) -> None:
-        """Cancel every callback of the application."""
+        """Cancel every callback of the application, and take no others until it is loaded again."""
+        self._is_closed = True
         if self._callbacks is not None:
             self._callbacks.close()
             self._callbacks = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import logging
 import sys
 import threading
@@ -39,13 +40,13 @@ from ._application import (
 )
 from ._content import Content, resolve_content
 from ._contexts import ServerContext, SessionContext
+from ._curdoc import patch_curdoc
 from ._hooks import call_hook, finish, finish_running
 from ._local_modules import LocalModules
 from ._session import all_sessions
 from ._themes import theme_for_document
-from ._upstream import patch_curdoc
 from ._upstream_code import code_of_application, forget_modules, forget_names
-from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
+from .errors import ApplicationError, EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
 
 if TYPE_CHECKING:
     import os
@@ -113,6 +114,48 @@ class Origin:
     signature: object
 
 
+_PATIENCE_S: Final = 2.0
+_turns_of_context: Final[contextvars.ContextVar[tuple[object, ...]]] = contextvars.ContextVar("turns", default=())
+
+
+class _Turn:
+    """Lets one thread at a time load or unload an application, and holds no lock while the hooks run.
+
+    A hook may wait for the lock of a document. Who holds that one and waits here would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._freed: Final = threading.Condition()
+        self._turn: object = None
+
+    @contextlib.contextmanager
+    def taken(self, name: str) -> Iterator[None]:
+        """Wait for the turn, and have it in the block."""
+        outer, turn = _turns_of_context.get(), object()
+        if self._turn in outer:  # coroutines of hooks may run in another thread, but in the same context
+            raise ApplicationError(
+                f"on_server_loaded or on_server_unloaded of the application {name} uses the application itself, which "
+                "is not loaded meanwhile; let server_context.add_next_tick_callback() do that later"
+            )
+        patience_s = _PATIENCE_S if any(session.flow.is_held_here for session in all_sessions()) else None
+        with self._freed:
+            if not self._freed.wait_for(lambda: self._turn is None, patience_s):
+                raise ApplicationError(
+                    f"another thread loads or unloads the application {name}, and has not ended within {patience_s} s, "
+                    "while this one holds the lock of a document, for which the other may wait; open the application "
+                    "in a cell, or in a callback that is marked with without_document_lock"
+                )
+            self._turn = turn
+        try:
+            _turns_of_context.set((*outer, turn))
+            yield
+        finally:
+            _turns_of_context.set(outer)
+            with self._freed:
+                self._turn = None
+                self._freed.notify_all()
+
+
 class ApplicationContext:
     """One application in this kernel.
 
@@ -140,7 +183,7 @@ class ApplicationContext:
         self.origin: Final = origin
         self.modules: Final = modules or LocalModules(folders_of(application))
         self._holders: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
-        self._lock = threading.RLock()
+        self._turn: Final = _Turn()
         self._is_loaded = False
         self._was_loaded = False
         self._is_retired = False
@@ -167,14 +210,17 @@ class ApplicationContext:
         Raises
         ------
         ApplicationError
-            If the hook fails; the next use calls it again.
+            If the hook fails; the next use calls it again. If another thread just loads or unloads the application, and
+            does not come to an end while this one holds the lock of a document, or if a hook opens a session of its
+            own application.
         """
         self._stop_waiting()
         _unload_collected()  # its handlers may have been those of an application that is to be unloaded yet
-        with self._lock:
+        with self._turn.taken(self.name):
             self._is_retired = False
             if self._is_loaded:
                 return
+            self.server_context.begin()
             try:
                 with self.modules.in_place():
                     self._load()
@@ -201,8 +247,10 @@ class ApplicationContext:
 
     def unload(self) -> None:
         """Call ``on_server_unloaded`` and cancel the callbacks of the application. The next use loads it again."""
-        with self._lock:
-            self._stop_waiting()
+        self._stop_waiting()
+        if not self._is_loaded:
+            return
+        with self._turn.taken(self.name):
             if not self._is_loaded:
                 return
             self._is_loaded = False
@@ -211,7 +259,7 @@ class ApplicationContext:
                 for handler in self.application.handlers:
                     try:
                         finish(call_hook(handler.on_server_unloaded, self.server_context))
-                    except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+                    except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's hook may raise anything
                         _log_error(failure(f"on_server_unloaded of the application {self.name}", error))
             self._forget_modules()
 
@@ -452,27 +500,34 @@ def _as_it_is_now(application: Application) -> Application:
 
 
 def _of_path(path: Path, argv: list[str]) -> Application:
-    with _lock:
-        key, signature = (str(path), tuple(argv)), _signature(path)
-        known = _by_path.get(key)
-        context = None if known is None else context_of(known)
-        if known is not None and context is not None and context.is_of(signature):
+    key, signature = (str(path), tuple(argv)), _signature(path)
+    known = _by_path.get(key)
+    if known is not None:
+        if context_of(known).is_of(signature):
             return known
-        if context is not None:
-            context.modules.forget_compiled()
-        modules = LocalModules([str(path if path.is_dir() else path.parent)])
-        try:
-            with modules.in_place():
-                made = application_from_path(path, argv)
-        except BaseException:
-            modules.forget()
-            raise
-        modules.take_away()  # they are there while it is loaded, and not before
-        origin = Origin(path, list(argv), signature)
-        setattr(made, _MARK, ApplicationContext(made, _kernel.io_loop(), origin, modules))
+        context_of(known).modules.forget_compiled()
+    made = _make_of_path(Origin(path, list(argv), signature))  # without the lock: this runs the files of hooks
+    with _lock:
+        other = _by_path.get(key)
+        if other is not None and other is not known and context_of(other).is_of(signature):
+            return other  # another thread was faster
         _by_path[key] = made
-    if context is not None:
-        context.retire()
+    if other is not None:
+        context_of(other).retire()
+    return made
+
+
+def _make_of_path(origin: Origin) -> Application:
+    path = origin.path
+    modules = LocalModules([str(path if path.is_dir() else path.parent)])
+    try:
+        with modules.in_place():
+            made = application_from_path(path, origin.argv)
+    except BaseException:
+        modules.forget()
+        raise
+    modules.take_away()  # they are there while it is loaded, and not before
+    setattr(made, _MARK, ApplicationContext(made, _kernel.io_loop(), origin, modules))
     return made
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
 
 from ._callbacks import on_loop
+from ._curdoc import default_curdoc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,7 +107,8 @@ def _weak_call(
 
     def call() -> Awaitable[Any] | None:
         found = ref()
-        return None if found is None else found._call(callback_id, is_periodic=is_periodic)  # noqa: SLF001  # our own class
+        with default_curdoc():  # whoever added it may have been a callback of a document
+            return None if found is None else found._call(callback_id, is_periodic=is_periodic)  # noqa: SLF001  # our own class
 
     return call
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import bokeh.application.handlers.code as bokeh_code
-import bokeh.io.doc as bokeh_doc
 from bokeh.core.property.wrappers import PropertyValueColumnData
 from bokeh.document.models import DocumentModelManager
 
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bokeh.document import Document
-    from bokeh.document.locking import UnlockedDocumentProxy
 
     Method: TypeAlias = Callable[..., Any]
     GuardOf: TypeAlias = Callable[[Document], "Guard | None"]
@@ -124,33 +120,3 @@ def _held_freeze(guard_of: Callable[..., Guard | None]) -> Callable[[Method], Me
         return freeze
 
     return make
-
-
-@contextlib.contextmanager
-def patch_curdoc(doc: Document | UnlockedDocumentProxy) -> Iterator[None]:
-    """Make ``curdoc()`` a document, and what it was at the end, whatever is raised and whatever other threads do.
-
-    Bokeh's own leaves the document behind when a callback raises, and takes the entry of whichever thread came last.
-
-    Upstream: no issue known. The test is ``test_bokeh_itself_leaves_curdoc_behind``.
-
-    Parameters
-    ----------
-    doc : bokeh.document.Document or UnlockedDocumentProxy
-        The document.
-    """
-    entries, entry = bokeh_doc._PATCHED_CURDOCS, weakref.ref(doc)  # noqa: SLF001  # no public name
-    entries.append(entry)
-    del doc  # what is raised would keep it
-    try:
-        yield
-    finally:
-        for index in reversed(range(len(entries))):
-            if entries[index] is entry:  # the newest of this document: an older one is of a caller
-                del entries[index]
-                break
-
-
-# when this is imported, since applications run code before there is a session
-for _module in (bokeh_doc, bokeh_code):
-    setattr(_module, patch_curdoc.__name__, patch_curdoc)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import bokeh.io
+import bokeh.io.doc as bokeh_doc
 import pytest
 from bokeh.application import Application
 from bokeh.application.handlers import DirectoryHandler, FunctionHandler, Handler, ScriptHandler
 from bokeh.core.has_props import HasProps
 from bokeh.document import Document
 from bokeh.io import curdoc
-from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.models import Div
 from bokeh.themes import Theme
 from bokeh.util.compiler import _bundle_cache
@@ -149,7 +149,7 @@ def test_curdoc_is_the_document_while_it_is_filled() -> None:
     widget = BokehWidget(lambda doc: (seen.append(curdoc() is doc), make_document(doc)))
     assert seen == [True]
     assert curdoc() is not widget.document
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
 
 
 def test_roots_may_come_later(page_of: Callable[..., Page]) -> None:
@@ -349,7 +349,7 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert "_broken() raised KeyError: 'no such key'" in str(caught.value)
     assert f"File {__file__!r}, line {_broken.__code__.co_firstlineno + 2}" in str(caught.value)
     assert isinstance(caught.value.__cause__, KeyError)
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
     assert caplog.records == []
 
 
@@ -398,7 +398,7 @@ def test_an_interrupted_script_leaves_nothing_behind(raised: str, tmp_path: Path
     with pytest.raises((KeyboardInterrupt, ApplicationError)):
         BokehWidget(script)
     assert bokeh.io.show is show
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
     assert not any("bokeh_app" in name for name in sys.modules)
     assert logging.getLogger("bokeh.application.application").filters == []
 

@@ -34,6 +34,7 @@ ORDER: Final = (
     "_columns",
     "_tracebacks",
     "_output",
+    "_curdoc",
     "_upstream",
     "_upstream_code",
     "_local_modules",

@@ -9,13 +9,13 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import bokeh.io.doc as bokeh_doc
 import pytest
 from bokeh.application import Application
 from bokeh.application import application as bokeh_application
 from bokeh.application.handlers import FunctionHandler
 from bokeh.document import Document
 from bokeh.io import curdoc
-from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.models import Div
 from tornado.ioloop import IOLoop
 
@@ -191,11 +191,52 @@ def test_a_locked_function_is_one_batch(shown: tuple[Session, Recording, Div]) -
     assert asyncio.run(_await(session.context.with_locked_document(change))) == 5
     assert seen == [True, True, True]
     assert connection.kinds == [["ModelChanged", "ModelChanged"]]
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
+
+
+def test_curdoc_is_that_of_the_context(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, div = shown
+    seen: list[object] = []
+    is_inside, may_end = threading.Event(), threading.Event()
+
+    def hold(_doc: Document) -> None:
+        is_inside.set()
+        may_end.wait(30)
+
+    def look(_attr: str, _old: str, _new: str) -> None:
+        seen.append(curdoc())
+        thread = threading.Thread(target=other.context.with_locked_document, args=(hold,))
+        thread.start()
+        is_inside.wait(30)
+        seen.append(curdoc())
+        may_end.set()
+        thread.join()
+        seen.append(curdoc())
+
+    outside = curdoc()
+    other = Session(Document())
+    div.on_change("text", look)
+    div.text = "changed"
+    other.close()
+    assert seen == [session.document] * 3
+    assert curdoc() is outside
+
+
+def test_curdoc_of_bokeh_itself_reads_what_tests_look_at(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+    seen: list[object] = []
+    session.context.with_locked_document(lambda _doc: seen.extend(bokeh_doc._PATCHED_CURDOCS))
+    assert [entry() for entry in seen] == [session.document]  # type: ignore[operator]
+    with bokeh_doc.patch_curdoc(session.document):
+        assert bokeh_doc._PATCHED_CURDOCS != []
+        bokeh_doc._PATCHED_CURDOCS.append(weakref.ref(other := Document()))  # as who patches by hand
+        assert curdoc() is other
+        bokeh_doc._PATCHED_CURDOCS.pop()
+        assert curdoc() is session.document
 
 
 def test_a_plain_function_need_not_be_awaited(shown: tuple[Session, Recording, Div]) -> None:
@@ -233,12 +274,12 @@ def test_a_locked_coroutine_holds_the_lock_in_each_step(shown: tuple[Session, Re
         await asyncio.sleep(0)
         look_from_a_thread()
         result: str = await locked
+        assert bokeh_doc._PATCHED_CURDOCS == []
         return result
 
     assert asyncio.run(main()) == "done"
     assert free == [False, True]
     assert connection.kinds == [["ModelChanged", "ModelChanged"]] * 2
-    assert _PATCHED_CURDOCS == []
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -255,7 +296,7 @@ def test_what_a_locked_function_raises_is_the_callers(shown: tuple[Session, Reco
     async def main() -> None:
         with pytest.raises(ValueError, match="boom"):
             await session.context.with_locked_document(fail_later if is_async else fail)
-        assert _PATCHED_CURDOCS == []
+        assert bokeh_doc._PATCHED_CURDOCS == []
 
     asyncio.run(main())
     assert session.last_error is None
@@ -340,6 +381,32 @@ def test_a_callback_updates_all_sessions(
             assert server_context._callbacks._functions == {}
         else:
             await _until(lambda: widgets[0].roots[0].text == "3")
+
+    _in_kernel(monkeypatch, application, body)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("how", ADDERS)
+def test_a_callback_has_not_the_document_of_who_adds_it(
+    how: str, is_async: bool, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(server_context: ServerContext) -> None:
+        seen: list[object] = []
+        outside = curdoc()
+
+        def look() -> None:
+            seen.append(curdoc())
+
+        async def look_later() -> None:
+            await asyncio.sleep(0)
+            look()
+
+        widget = BokehWidget(application)
+        context = server_context.sessions[0]
+        context.with_locked_document(lambda _doc: ADDERS[how](server_context, look_later if is_async else look))
+        widget.close()
+        await _until(lambda: bool(seen))
+        assert {id(document) for document in seen} == {id(outside)}
 
     _in_kernel(monkeypatch, application, body)
 
