@@ -16,67 +16,40 @@ import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from bokeh.application import Application
-from bokeh.application.handlers import Handler
 from bokeh.document import Document
 
 from . import _kernel
 from ._application import (
-    application_from_function,
-    application_from_path,
     application_name,
     check_handlers,
-    check_is_plain,
     check_packages,
-    checked_argv,
-    checked_path,
     failure,
     folders_of,
     forget_failures,
-    is_application,
-    name_of,
 )
-from ._content import Content, resolve_content
+from ._content import Content
 from ._contexts import ServerContext, SessionContext
 from ._curdoc import patch_curdoc
 from ._hooks import call_hook, finish, finish_running
 from ._local_modules import LocalModules
 from ._session import all_sessions
-from ._themes import theme_for_document
 from ._upstream_code import code_of_application, forget_modules, forget_names
-from .errors import ApplicationError, EmptyDocumentError, InputTypeError, InputValueError, SessionRefusedError
+from .errors import ApplicationError, EmptyDocumentError, SessionRefusedError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bokeh.models.ui import UIElement
+    from bokeh.application import Application
     from tornado.ioloop import IOLoop
 
-    from ._themes import ThemeLike
-
-    Showable: TypeAlias = (
-        UIElement
-        | Sequence[UIElement]
-        | Document
-        | Callable[[Document], object]
-        | str
-        | os.PathLike[str]
-        | Application
-        | Handler
-    )
 
 log = logging.getLogger("bokeh_widget")
 
 _MARK: Final = "_bokeh_widget_context"
 _contexts: Final[weakref.WeakSet[ApplicationContext]] = weakref.WeakSet()
-# as long as a session of it is open, the same function is the same application
-_by_object: Final[weakref.WeakValueDictionary[Hashable, Application]] = weakref.WeakValueDictionary()
-# a script or directory is, until its files change or it is unloaded
-_by_path: Final[weakref.WeakValueDictionary[tuple[str, tuple[str, ...]], Application]] = weakref.WeakValueDictionary()
 _collected: Final[deque[ApplicationContext]] = deque()
 _lock: Final = threading.RLock()
 
@@ -186,6 +159,7 @@ class ApplicationContext:
         self._turn: Final = _Turn()
         self._is_loaded = False
         self._was_loaded = False
+        self._is_gone = False
         self._is_retired = False
         self._cancel_unload: Callable[[], None] | None = None
         _contexts.add(self)
@@ -264,8 +238,7 @@ class ApplicationContext:
             self._forget_modules()
 
     def _forget_modules(self) -> None:
-        if self.origin is not None:
-            _forget_path(self)
+        self._is_gone = self.origin is not None  # its path is made to an application anew
         self.modules.forget()
         for handler in self.application.handlers:
             package = getattr(handler, "_package", None)
@@ -321,14 +294,16 @@ class ApplicationContext:
     # --- for each session ------------------------------------------------------------------------
 
     def is_of(self, signature: object) -> bool:
-        """Tell whether the files of the application are those of which it was made.
+        """Tell whether the application may be used still: its files are those of which it was made.
 
         Parameters
         ----------
         signature : object
             Of the files at its path now; what the code has imported besides is looked at here.
         """
-        return self.origin is not None and self.origin.signature == signature and not self.modules.has_changed()
+        if self._is_gone or self.origin is None or self.origin.signature != signature:
+            return False
+        return not self.modules.has_changed()
 
     def open(self) -> Content:
         """Make the document of a new session, as Bokeh's server does: first the hooks, then the code.
@@ -418,176 +393,26 @@ def _say_what_is_not_used(application: Application, name: str) -> None:
         log.info("the static files of the application %s have no URL: no server serves them", name)
 
 
-# --- which application is meant ----------------------------------------------------------------------
+def context_of(
+    application: Application, origin: Origin | None = None, modules: LocalModules | None = None
+) -> ApplicationContext:
+    """Give the context of an application; the application holds it, so that both go together.
 
-
-def context_of(application: Application) -> ApplicationContext:
-    """Give the context of an application; the application holds it, so that both go together."""
+    Parameters
+    ----------
+    application : bokeh.application.Application
+        The application.
+    origin : Origin, optional
+        Where a new one comes from, if that is a path.
+    modules : LocalModules, optional
+        Those that a new one has imported so far.
+    """
     with _lock:
         found = getattr(application, _MARK, None)
         if not isinstance(found, ApplicationContext):
-            found = ApplicationContext(application, _kernel.io_loop())
+            found = ApplicationContext(application, _kernel.io_loop(), origin, modules)
             setattr(application, _MARK, found)
         return found
-
-
-def application_of(obj: Any, argv: object = None) -> Application:
-    """Find or make the application that is meant.
-
-    Parameters
-    ----------
-    obj : callable, str, os.PathLike, Handler or Application
-        As :func:`is_application` takes it.
-    argv : list of str, optional
-        Arguments of a script, directory or notebook.
-
-    Returns
-    -------
-    bokeh.application.Application
-        The same as before for the same function while it has sessions, and for a path as long as its files stay as
-        they are.
-
-    Raises
-    ------
-    InputTypeError
-        If it is no application, ``argv`` is no list of strings, or the function is a coroutine function.
-    InputValueError
-        If nothing is at the path, the function takes other arguments, or has ``argv``.
-    ApplicationError
-        If the code cannot be loaded.
-    """
-    words = checked_argv(argv)
-    if not is_application(obj):
-        raise InputTypeError(
-            "an application is a function of the document, the path of a script, directory or notebook, or a "
-            f"bokeh.application.Application, but got {obj!r:.80}"
-        )
-    if isinstance(obj, Application):
-        found = obj if words else _as_it_is_now(obj)
-        check_is_plain(found)
-    elif callable(obj) or isinstance(obj, Handler):
-        found = _of_object(obj)
-    else:
-        return _of_path(checked_path(obj), words)
-    if words:
-        raise InputValueError(
-            f"argv is for scripts, directories and notebooks, but {name_of(obj)} is none and got {words!r}"
-        )
-    return found
-
-
-def _of_object(obj: Any) -> Application:
-    with _lock:
-        try:
-            found = _by_object.get(obj)
-        except TypeError:  # a method of an object that has no hash
-            return application_from_function(obj)
-        if found is None:
-            if isinstance(obj, Handler):
-                found = Application(obj)
-                check_is_plain(found)
-            else:
-                found = application_from_function(obj)
-            _by_object[obj] = found
-        return found
-
-
-def _as_it_is_now(application: Application) -> Application:
-    """Give the application of the same path, which is another one if its files have changed or it was unloaded."""
-    found = getattr(application, _MARK, None)
-    origin = found.origin if isinstance(found, ApplicationContext) else None
-    return application if origin is None else _of_path(checked_path(origin.path), origin.argv)
-
-
-def _of_path(path: Path, argv: list[str]) -> Application:
-    key, signature = (str(path), tuple(argv)), _signature(path)
-    known = _by_path.get(key)
-    if known is not None:
-        if context_of(known).is_of(signature):
-            return known
-        context_of(known).modules.forget_compiled()
-    made = _make_of_path(Origin(path, list(argv), signature))  # without the lock: this runs the files of hooks
-    with _lock:
-        other = _by_path.get(key)
-        if other is not None and other is not known and context_of(other).is_of(signature):
-            return other  # another thread was faster
-        _by_path[key] = made
-    if other is not None:
-        context_of(other).retire()
-    return made
-
-
-def _make_of_path(origin: Origin) -> Application:
-    path = origin.path
-    modules = LocalModules([str(path if path.is_dir() else path.parent)])
-    try:
-        with modules.in_place():
-            made = application_from_path(path, origin.argv)
-    except BaseException:
-        modules.forget()
-        raise
-    modules.take_away()  # they are there while it is loaded, and not before
-    setattr(made, _MARK, ApplicationContext(made, _kernel.io_loop(), origin, modules))
-    return made
-
-
-def _forget_path(context: ApplicationContext) -> None:
-    """Let the next use of a path make its application anew."""
-    for key, application in list(_by_path.items()):
-        if application is context.application:
-            _by_path.pop(key, None)
-
-
-def _signature(path: Path) -> object:
-    found = [(str(file), file.stat()) for file in (sorted(_code_in(path)) if path.is_dir() else [path])]
-    return [(file, stat.st_mtime_ns, stat.st_size) for file, stat in found]
-
-
-def _code_in(folder: Path) -> Iterator[Path]:
-    """Give the files of a directory, and of the packages in it, of which a session is made."""
-    for entry in folder.iterdir():
-        if entry.suffix in (".py", ".ipynb", ".yaml"):
-            if entry.exists():  # editors leave links that lead nowhere
-                yield entry
-        elif (entry / "__init__.py").exists():
-            yield from _code_in(entry)
-
-
-def open_content(obj: Any, *, argv: object = None, theme: ThemeLike | None = None) -> Content:
-    """Bring what the user wants to show to a document: that of an application is new.
-
-    Parameters
-    ----------
-    obj : object
-        What :func:`application_of` or :func:`resolve_content` take.
-    argv : list of str, optional
-        Arguments of a script, directory or notebook.
-    theme : str, Path, dict or bokeh.themes.Theme, optional
-        For the document.
-
-    Returns
-    -------
-    Content
-        The document and what to show of it. If it is not used, :func:`discard` it.
-
-    Raises
-    ------
-    BokehWidgetError
-        As those two.
-    """
-    if is_application(obj):
-        content = context_of(application_of(obj, argv)).open()
-    else:
-        if checked_argv(argv):
-            raise InputValueError(f"argv is for scripts, directories and notebooks, but got {argv!r} with {obj!r:.80}")
-        content = resolve_content(obj)
-    if theme is not None:
-        try:
-            content.document.theme = theme_for_document(theme)
-        except BaseException:
-            discard(content)
-            raise
-    return content
 
 
 # --- the end -------------------------------------------------------------------------------------------
@@ -613,7 +438,6 @@ def shut_down() -> None:
     _unload_collected()
     for context in list(_contexts):
         context.unload()
-    _by_path.clear()
 
 
 atexit.register(shut_down)

@@ -14,9 +14,10 @@ from ipywidgets import HTML, Accordion, Tab, VBox
 from . import _kernel
 from . import widget as widget_module
 from ._cells import cells
-from ._hosting import application_of, context_of
+from ._hosting import context_of
 from ._options import Options
 from ._output import CellPrints
+from ._resolving import application_of
 from .errors import InputTypeError, InputValueError, SessionClosedError
 from .widget import BokehWidget, show
 

@@ -20,11 +20,12 @@ from ._cells import cells
 from ._content import label_of
 from ._export import FileExports
 from ._flow import now_ms
-from ._hosting import keep_unused_for, open_content, unload_unused
+from ._hosting import keep_unused_for, unload_unused
 from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
 from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
+from ._resolving import open_content
 from ._session import (
     ErrorCallback,
     Session,
@@ -55,9 +56,9 @@ if TYPE_CHECKING:
 
     from ._content import Content
     from ._flow import Patch
-    from ._hosting import Showable
     from ._options import Fallback
     from ._output import OutputChange
+    from ._resolving import Showable
     from ._themes import ThemeLike
 
 log = logging.getLogger("bokeh_widget")

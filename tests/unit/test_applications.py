@@ -24,7 +24,8 @@ from bokeh.util.compiler import _bundle_cache
 
 import bokeh_widget
 from bokeh_widget import BokehWidget, serve
-from bokeh_widget._hosting import application_of, shut_down
+from bokeh_widget._hosting import shut_down
+from bokeh_widget._resolving import application_of
 from bokeh_widget._session import all_sessions
 from bokeh_widget.errors import (
     ApplicationError,

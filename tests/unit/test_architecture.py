@@ -58,6 +58,7 @@ ORDER: Final = (
     "_kernel",
     "_application",
     "_hosting",
+    "_resolving",
     "_options",
     "_cells",
     "_capture",

@@ -17,7 +17,7 @@ from bokeh.core.has_props import HasProps
 from bokeh.models import Div
 
 import bokeh_widget
-from bokeh_widget import BokehWidget, _hosting, serve
+from bokeh_widget import BokehWidget, _hosting, _resolving, serve
 from bokeh_widget._hosting import shut_down
 
 if TYPE_CHECKING:
@@ -347,5 +347,5 @@ def test_nothing_is_left_of_applications_of_paths(hooked: Path) -> None:
     for number in range(3):
         BokehWidget(hooked, argv=[str(number)]).close()
     gc.collect()
-    assert list(_hosting._by_path) == []
+    assert list(_resolving._by_path) == []
     assert not any(context._is_loaded for context in _hosting._contexts)

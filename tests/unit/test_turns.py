@@ -12,7 +12,8 @@ from bokeh.application import Application
 from bokeh.models import Div
 
 from bokeh_widget import BokehWidget, _hosting
-from bokeh_widget._hosting import application_of, context_of
+from bokeh_widget._hosting import context_of
+from bokeh_widget._resolving import application_of
 from bokeh_widget.errors import ApplicationError, SessionClosedError
 from tests.unit.test_hooks import RECORDERS, Recorder
 
