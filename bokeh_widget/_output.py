@@ -85,11 +85,12 @@ class CellPrints:
         What a message of a page runs would otherwise be printed in the log of the front end.
         """
         with captured_by(None), contextlib.ExitStack() as streams:
+            stream: Any  # what a kernel has there is no plain file
             for stream in (sys.stdout, sys.stderr):
                 set_parent = getattr(stream, "set_thread_parent", None)  # older kernels have none
                 if set_parent is None or self._header is None or _is_of_cell(getattr(stream, "parent_header", None)):
                     continue
-                streams.callback(stream.reset_thread_parent, set_parent(self._header))  # type: ignore[attr-defined]
+                streams.callback(stream.reset_thread_parent, set_parent(self._header))
             yield
 
 

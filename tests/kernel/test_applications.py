@@ -122,9 +122,9 @@ def test_the_end_of_the_kernel_runs_the_hooks(own_kernel: Kernel, tmp_path: Path
         "loaded",
         "created",
         "created",
+        "destroyed True",
+        "destroyed True",
         "on_close",
-        "destroyed True",
-        "destroyed True",
         "unloaded 0",
     ]
     # pages see that the kernel is gone; their widgets are not closed one by one

@@ -120,10 +120,12 @@ def test_what_is_said_at_the_end_and_by_a_later_tab_is_printed_in_the_cell(kerne
     kernel.wait_for(lambda message: "destroyed" in message.content.get("text", ""), since=since)
     said = [message for message in kernel.published[since:] if message.kind == "stream"]
     assert {message.parent for message in said} == {run.messages[0].parent}
-    text = "".join(message.content["text"] for message in said)
-    assert text.startswith("on_close\n")
-    assert "on_close of session Closing 1: of on_close" in text
-    assert text.endswith("destroyed\n")
+    texts = {
+        name: "".join(message.content["text"] for message in said if message.content["name"] == name)
+        for name in ("stdout", "stderr")
+    }
+    assert texts["stdout"] == "on_close\ndestroyed\n"
+    assert texts["stderr"].startswith("on_close of session Closing 1: of on_close\nTraceback")
     run = kernel.ok(
         "def later(doc):\n    print('opened')\n    doc.add_root(Div())\n"
         "apps = bokeh_widget.serve({'/': lambda doc: doc.add_root(Div()), '/later': later})\n"
