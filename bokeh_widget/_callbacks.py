@@ -20,6 +20,7 @@ from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
 from tornado.ioloop import IOLoop
 
+from ._hooks import FAILURES
 from ._output import Output, captured_by
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def run_callback(session: Session, callback: Callable[[], Any]) -> Steps | None:
     try:
         with captured_by(session.output), _step_of(session, is_unlocked=is_unlocked) as may_run:
             result = callback() if may_run else None
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a user's callback may raise anything
+    except (*FAILURES, asyncio.CancelledError) as error:
         session.report_error(error)
         return None
     return Steps(weakref.ref(session), result, is_unlocked=is_unlocked) if inspect.isawaitable(result) else None
@@ -369,7 +370,7 @@ async def _finish(session_ref: weakref.ref[Session], steps: Awaitable[None]) -> 
         if session is None or session.closed or (task is not None and task.cancelling()):
             raise
         session.report_error(error)  # not this was cancelled, but something that the callback awaits
-    except Exception as error:  # noqa: BLE001
+    except FAILURES as error:
         session = session_ref()
         if session is not None:
             session.report_error(error)

@@ -32,7 +32,7 @@ from ._application import (
 from ._content import Content
 from ._contexts import ServerContext, SessionContext
 from ._curdoc import patch_curdoc
-from ._hooks import call_hook, finish, finish_running
+from ._hooks import FAILURES, call_hook, finish, finish_running
 from ._local_modules import LocalModules
 from ._session import all_sessions
 from ._upstream_code import code_of_application, forget_modules, forget_names
@@ -233,7 +233,7 @@ class ApplicationContext:
                 for handler in self.application.handlers:
                     try:
                         finish(call_hook(handler.on_server_unloaded, self.server_context))
-                    except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's hook may raise anything
+                    except FAILURES as error:
                         _log_error(failure(f"on_server_unloaded of the application {self.name}", error))
             self._forget_modules()
 

@@ -11,6 +11,7 @@ from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, Sess
 
 from ._callbacks import on_loop
 from ._curdoc import default_curdoc
+from ._hooks import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -82,7 +83,7 @@ class ServerCallbacks:
             return None
         try:
             result = function()
-        except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+        except FAILURES as error:
             self._report(error)
             return None
         if not inspect.isawaitable(result):
@@ -94,7 +95,7 @@ class ServerCallbacks:
             task.add_done_callback(lambda _task: result.close())  # if it is cancelled before it began
         return task
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         owner = self._owner()
         if owner is not None:
             owner.report(error)
@@ -116,7 +117,7 @@ def _weak_call(
 async def _reported(result: Awaitable[Any], owner_ref: weakref.ref[Owner]) -> None:
     try:
         await result
-    except Exception as error:  # noqa: BLE001
+    except FAILURES as error:
         owner = owner_ref()
         if owner is not None:
             owner.report(error)

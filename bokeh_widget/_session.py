@@ -10,8 +10,8 @@ import functools
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
@@ -22,16 +22,17 @@ from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
 from ._contexts import ServerContext, SessionContext
 from ._flow import Connection, Flow, Patch, source_of
 from ._heartbeat import Heartbeat
+from ._hooks import FAILURES, call_each
 from ._output import Output, captured_by, silence
 from ._protocol import Buffer, ClientPatch, DocumentState
 from ._stats import RateMeter
 from ._tracebacks import format_traceback
-from ._upstream import lock_column_data, lock_models
+from ._upstream import lock_column_data, lock_models, take_changes_first
 from .errors import InputTypeError, SessionClosedError
 
 if TYPE_CHECKING:
     from bokeh.document import Document
-    from bokeh.document.events import SessionCallbackAdded, SessionCallbackRemoved
+    from bokeh.document.events import DocumentChangedEvent, SessionCallbackAdded, SessionCallbackRemoved
     from tornado.ioloop import IOLoop
 
 log = logging.getLogger("bokeh_widget")
@@ -90,11 +91,13 @@ class Session:
         self._error_callbacks: list[ErrorCallback] = []
         self._closers: list[Callable[[], object]] = []
         self._is_closing = False
+        self._taken: Final[weakref.WeakSet[DocumentPatchedEvent]] = weakref.WeakSet()
         self.output: Final = Output(functools.partial(list, self._connections))
         self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
         self.heartbeat: Final = Heartbeat(self, loop)
         lock_column_data(session_of)
         lock_models(session_of)
+        take_changes_first(session_of)
         document.callbacks.on_change_dispatch_to(self)
         _sessions[id(document)] = self
         self._callbacks = SessionCallbacks(self, loop)
@@ -253,16 +256,7 @@ class Session:
 
     def _tell_closers(self) -> None:
         closers, self._closers = self._closers, []
-        interrupt: BaseException | None = None
-        for callback in closers:
-            try:
-                callback()
-            except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
-                self.report_error(error, show=False, what="on_close")
-            except BaseException as error:  # noqa: BLE001  # an interrupt ends the hook that runs, not the others
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
+        call_each(closers, lambda error: self.report_error(error, show=False, what="on_close"))
 
     def _shut(self, document: Document, *, empty_document: bool) -> list[Connection]:
         self._document = None
@@ -279,9 +273,40 @@ class Session:
         if self._owns_document and (empty_document or self.context.application is not None):
             try:
                 document.clear()
-            except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+            except FAILURES as error:
                 self.report_error(error)
         return connections
+
+    # --- as a session of Bokeh's server ------------------------------------------------------
+
+    @property
+    def destroyed(self) -> bool:
+        """The same as :attr:`closed`."""
+        return self.closed
+
+    def destroy(self) -> None:
+        """Close the session, and what shows it: the same as :meth:`close`."""
+        self.close()
+
+    def with_document_locked(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Call a function while the lock is held, and send what it changes as one patch.
+
+        Parameters
+        ----------
+        func : callable
+            A plain function has been called when this method returns. Of a coroutine function each step, from one
+            await to the next, holds the lock.
+        *args
+            Arguments of the function.
+        **kwargs
+            Arguments of the function, by name.
+
+        Returns
+        -------
+        coroutine
+            Gives what the function returns; None if the session is closed, and nothing is called then.
+        """
+        return self.context.with_document_locked(func, *args, **kwargs)
 
     # --- callbacks of the document ---------------------------------------------------------
 
@@ -299,8 +324,24 @@ class Session:
 
     # --- changes made in Python ------------------------------------------------------------
 
+    def take_first(self, event: DocumentChangedEvent) -> None:
+        """Take in a change before the callbacks of the user are called.
+
+        Parameters
+        ----------
+        event : DocumentChangedEvent
+            The document tells of it once more, later.
+        """
+        if isinstance(event, DocumentPatchedEvent):
+            try:
+                self._document_patched(event)
+            finally:
+                self._taken.add(event)
+
     def _document_patched(self, event: DocumentPatchedEvent) -> None:
         # Bokeh's dispatch calls this name
+        if event in self._taken:
+            return
         setter: object = event.setter  # Bokeh's type names its own two classes
         if setter is _FROM_PAGE:
             return
@@ -417,19 +458,16 @@ class Session:
     def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
         # Bokeh walks over all models at the end of a freeze: worth it only where models come or go
         changes_models = decoded.created or any(event["kind"].startswith("Root") for event in decoded.events)
-        interrupt: BaseException | None = None
-        with document.models.freeze() if changes_models else contextlib.nullcontext():
-            for event in decoded.events:
-                try:
-                    with captured_by(self.output):
-                        apply_event(document, event, setter=_FROM_PAGE)
-                except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
-                    self.report_error(error)
-                except BaseException as error:  # noqa: BLE001  # an interrupt is meant for the callback that runs
-                    interrupt = interrupt or error
-        document.models.flush_synced(lambda model: model not in decoded.created)
-        if interrupt is not None:
-            raise interrupt
+        calls = (functools.partial(self._apply_one, document, event) for event in decoded.events)
+        try:
+            with document.models.freeze() if changes_models else contextlib.nullcontext():
+                call_each(calls, self.report_error)
+        finally:
+            document.models.flush_synced(lambda model: model not in decoded.created)
+
+    def _apply_one(self, document: Document, event: dict[str, Any]) -> None:
+        with captured_by(self.output):
+            apply_event(document, event, setter=_FROM_PAGE)
 
     # --- errors ----------------------------------------------------------------------------
 
@@ -525,7 +563,7 @@ def call_all(callbacks: Iterable[ErrorCallback], error: BaseException) -> None:
     for callback in list(callbacks):
         try:
             callback(error)
-        except Exception:
+        except FAILURES:
             log.exception("an on_error callback failed")
 
 

@@ -63,7 +63,8 @@ class BokehSession:
     callback_period : float or None
         Seconds from one call of :meth:`periodic_callback` to the next. Set it for the class or for an instance, also
         while the session is open; None, the default, stops the calls. A positive, finite number; anything else raises
-        `InputTypeError` or `InputValueError`.
+        `InputTypeError` or `InputValueError`. Sessions that are open follow their class at the next call, or when the
+        cell ends; what is impossible then is shown under the plot, and changes nothing.
 
     Raises
     ------
@@ -203,6 +204,8 @@ class BokehSession:
         ------
         SessionOpenError
             If it is open, unless this very run of the cell opened it.
+        SessionRefusedError
+            If the setup closes the session.
         InputTypeError, InputValueError
             If the setup makes nothing that can be shown, or an option of the constructor is not accepted.
         Exception
@@ -236,10 +239,15 @@ class BokehSession:
     def close(self) -> None:
         """Close the session, and free everything. Idempotent, from wherever it is called.
 
-        An ``async`` callback that closes its own session is cancelled at its next ``await``.
+        An ``async`` callback that closes its own session is cancelled at its next ``await``. If the setup does so,
+        :meth:`open` raises `SessionRefusedError`.
         """
         opening = self._core.opening
-        if opening is not None and not opening.is_ending and opening.widget is not None:
+        if opening is None or opening.is_ending:
+            return
+        if opening.widget is None:
+            opening.refuse()
+        else:
             opening.widget.close()
 
     @property

@@ -45,6 +45,7 @@ ORDER: Final = (
     "_hooks",
     "_callbacks",
     "_server_callbacks",
+    "_locked_calls",
     "_contexts",
     "_flow",
     "_heartbeat",

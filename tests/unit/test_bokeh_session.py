@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from bokeh.application import Application
+from bokeh.application.handlers import FunctionHandler
 from bokeh.document import Document, without_document_lock
 from bokeh.io import curdoc
 from bokeh.models import Button, Div, Slider
@@ -30,10 +32,13 @@ from bokeh_widget.errors import (
     MixedDocumentsError,
     SessionClosedError,
     SessionOpenError,
+    SessionRefusedError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
 
     from tests.unit.wires import Page, Wire
 
@@ -412,14 +417,34 @@ def test_a_thread_closes_it() -> None:
     assert session.events[2:] == ["close False 1"]
 
 
-def test_update_of_the_widget_ends_the_session_and_shows_something_else() -> None:
+def test_the_widget_shows_nothing_but_the_document_of_its_session() -> None:
     session = Simple().open()
-    widget = session.widget
-    widget.update(Div(text="other"))
-    assert session.events[2:] == ["close False 1"]
-    assert not session.is_open
-    assert not widget.closed
-    widget.close()
+    for other in (Div(text="other"), [Div()], Document(), Application(FunctionHandler(lambda _doc: None))):
+        with pytest.raises(InputValueError, match=r"shows the document of its session.*add_root"):
+            session.widget.update(other)
+    session.document.add_root(second := Div())
+    session.widget.update(second)
+    assert session.widget.roots == [second]
+    session.widget.update(session.document)
+    assert session.is_open
+    session.close()
+    assert session.events[2:] == ["close False 2"]
+
+
+def test_a_setup_that_closes_its_session_refuses_it() -> None:
+    class Refusing(Simple):
+        def setup_model(self) -> Div:
+            self.close()
+            return super().setup_model()
+
+    session, widgets = Refusing(), dict(registry._instances)
+    for _ in range(2):
+        with pytest.raises(SessionRefusedError, match=r"setup of <Refusing .* closed it"):
+            session.open()
+        assert not session.is_open
+    assert registry._instances == widgets
+    assert session.div.document is None
+    assert session.events == ["setup"] * 2
 
 
 # --- periods -----------------------------------------------------------------------------------------
@@ -476,6 +501,44 @@ def test_the_period_is_set_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> Non
         assert session.callback_period == 3600
 
     _run(monkeypatch, body)
+
+
+def test_the_period_of_the_class_is_set_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Ticking):
+        pass
+
+    def periods(session: BokehSession) -> list[float]:
+        return [callback.period for callback in session.document.session_callbacks]  # type: ignore[attr-defined]
+
+    async def body() -> None:
+        session, errors = Own().open(), []
+        session.on_error(errors.append)
+        await _calls(session)
+        Own.callback_period = 0.001  # another class than that which has it
+        await _calls(session)
+        assert periods(session) == [1]
+        Own.callback_period = -1
+        await _calls(session, 3)
+        assert [str(error)[:32] for error in errors] == ["callback_period must be a positi"]
+        assert periods(session) == [1]
+        Own.callback_period = None  # type: ignore[assignment]
+        assert await _is_quiet(session)
+        assert periods(session) == []
+
+    _run(monkeypatch, body)
+
+
+def test_the_period_of_the_class_counts_when_the_cell_ends(shell: InteractiveShell) -> None:
+    shell.user_ns["Session"] = session_type = type("Own", (Simple,), {"periodic_callback": lambda _self: None})
+    shell.run_cell("session = Session().open()", cell_id="a")
+    session = shell.user_ns["session"]
+    assert session.document.session_callbacks == []
+    shell.run_cell("Session.callback_period = 2", cell_id="b")
+    assert [callback.period for callback in session.document.session_callbacks] == [2000]
+    shell.run_cell("Session.callback_period = 'often'", cell_id="b")
+    assert "often" in str(session.widget.session.last_error)
+    assert session_type.callback_period == "often"
+    session.close()
 
 
 def test_pause_and_resume(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import threading
@@ -27,7 +28,7 @@ from bokeh_widget.errors import SessionClosedError
 from tests.unit.test_session import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from bokeh.server.callbacks import PeriodicCallback
 
@@ -319,6 +320,124 @@ def test_a_locked_coroutine_ends_with_its_session(shown: tuple[Session, Recordin
     assert div.text == ""
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_it_gives_is_a_coroutine_for_asyncio(shown: tuple[Session, Recording, Div], is_async: bool) -> None:
+    session, _, _ = shown
+
+    async def later(doc: Document) -> int:
+        await asyncio.sleep(0)
+        return len(doc.roots)
+
+    def call() -> Coroutine[Any, Any, int]:
+        return session.context.with_locked_document(later if is_async else lambda doc: len(doc.roots))
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        found = [await asyncio.create_task(call()), *await asyncio.gather(call(), call())]
+        found.append(await asyncio.wait_for(call(), 30))
+
+        def in_a_thread() -> int:
+            return asyncio.run_coroutine_threadsafe(call(), loop).result(30)
+
+        found.append(await asyncio.to_thread(in_a_thread))
+        found.append(await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), loop)))
+        return found
+
+    assert asyncio.run(main()) == [1] * 6
+    assert session.context._tasks == set()
+
+
+def test_what_nobody_awaits_is_reported_as_of_a_callback(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+    errors: list[BaseException] = []
+    session.on_error(errors.append)
+
+    async def fail(_doc: Document, how: BaseException) -> None:
+        await asyncio.sleep(0)
+        raise how
+
+    async def main() -> None:
+        session.context.with_locked_document(functools.partial(fail, how=ValueError("boom")))
+        await _until(lambda: bool(errors))
+        session.context.with_locked_document(functools.partial(fail, how=SystemExit(3)))  # the loop goes on
+        await _until(lambda: len(errors) == 2)
+        kept = session.context.with_locked_document(functools.partial(fail, how=ValueError("awaited")))
+        await _until(lambda: session.context._tasks == set())
+        with pytest.raises(ValueError, match="awaited"):
+            await kept
+        del kept
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert [str(error)[:80] for error in errors] == [
+        "boom",
+        "a function that was called with a locked document ended with SystemExit(3); retu",
+    ]
+
+
+def test_a_locked_coroutine_that_waits_is_cancelled_with_its_session(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+    seen: list[str] = []
+
+    async def wait(_doc: Document) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cleaned up")
+
+    async def main() -> None:
+        session.context.with_locked_document(wait)
+        locked = session.context.with_locked_document(wait)
+        await asyncio.sleep(0)
+        session.close()
+        assert await asyncio.wait_for(locked, 30) is None
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+    assert seen == ["cleaned up"] * 2
+
+
+def test_a_locked_coroutine_may_close_its_session_and_return(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+
+    async def end(_doc: Document) -> int:
+        session.destroy()
+        return 5
+
+    async def main() -> Any:
+        return await session.context.with_locked_document(end)
+
+    assert asyncio.run(main()) == 5
+    assert session.destroyed
+
+
+def test_a_cancelled_caller_cancels_the_locked_coroutine(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+
+    async def wait(_doc: Document) -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(session.context.with_locked_document(wait), 0.001)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+    assert session.last_error is None
+
+
+def test_the_session_has_what_one_of_a_server_has(shown: tuple[Session, Recording, Div]) -> None:
+    session, connection, div = shown
+    assert session.context.session is session
+    assert asyncio.run(session.with_document_locked(lambda text: div.update(text=text), text="changed")) is None
+    assert div.text == "changed"
+    assert len(connection.patches) == 1
+    assert not session.destroyed
+    session.destroy()
+    assert session.destroyed
+
+
 def test_after_the_end_nothing_is_called(shown: tuple[Session, Recording, Div]) -> None:
     session, _, _ = shown
     session.close()
@@ -453,9 +572,10 @@ def test_a_callback_may_be_added_and_removed_by_a_thread(
     _in_kernel(monkeypatch, application, body)
 
 
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_error_reaches_every_session_and_later_calls_go_on(
-    is_async: bool, application: Application, monkeypatch: pytest.MonkeyPatch
+    kind: type[BaseException], is_async: bool, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def body(server_context: ServerContext) -> None:
         errors: list[BaseException] = []
@@ -467,7 +587,7 @@ def test_an_error_reaches_every_session_and_later_calls_go_on(
 
         def fail() -> None:
             calls.append(1)
-            raise ValueError("boom")
+            raise kind("boom")
 
         async def fail_later() -> None:
             await asyncio.sleep(0)

@@ -363,13 +363,16 @@ def _fill(more: Callable[[Document], Any]) -> Callable[[Document], None]:
     return make_document
 
 
-def test_a_callback_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
+def test_a_callback_that_fails_does_not_stop_the_others(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     calls: list[str] = []
     errors: list[BaseException] = []
 
     def blow_up(session_context: Any) -> None:  # noqa: ARG001  # Bokeh looks at the name
         calls.append("blown up")
-        raise ValueError("boom!")
+        raise kind("boom!")
 
     async def blow_up_later(session_context: Any) -> None:
         await asyncio.sleep(0)
