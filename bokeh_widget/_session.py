@@ -489,7 +489,7 @@ class Session:
         self._require_open()
         self._error_callbacks.extend(checked_error_callbacks(callbacks))
 
-    def report_error(self, error: BaseException, *, show: bool = True, what: str = "a callback") -> None:
+    def report_error(self, error: BaseException, *, show: bool = True, what: str = "") -> None:
         """Show an error where the document is shown, log it, and tell ``on_error`` callbacks.
 
         Parameters
@@ -498,14 +498,15 @@ class Session:
             What happened.
         show : bool, default True
             False for what the page has shown by itself.
-        what : str, default "a callback"
-            What failed, for the log.
+        what : str, optional
+            Which hook failed, for the log; a callback is in the traceback.
         """
         self.last_error = error
         # the log of a kernel without handlers is its stderr: JupyterLab would show there once more what is shown here
         is_seen = show and self.output.error(error_line(error), format_traceback(error))
         with silence() if is_seen else captured_by(None):
-            log.error("%s of session %s: %s", what, self.name or self.id[:8], error, exc_info=error)
+            of_what = f"{what} of session" if what else "session"
+            log.error("%s %s: %s", of_what, self.name or self.id[:8], error, exc_info=error)
         with captured_by(self.output):
             call_all(self._error_callbacks, error)
             for connection in list(self._connections):

@@ -435,7 +435,7 @@ def test_an_on_error_callback_that_fails_stops_no_other(session: Session, caplog
     session.report_error(error)
     assert reported == [error]
     assert [record.message for record in caplog.records] == [
-        f"a callback of session {session.id[:8]}: first",
+        f"session {session.id[:8]}: first",
         "an on_error callback failed",
     ]
 
