@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bokeh.server.callbacks import PeriodicCallback
 
     from ._hosting import Showable
-    from ._session import ErrorCallback
+    from ._reports import ErrorCallback
     from .session import BokehSession
 
 log = logging.getLogger("bokeh_widget")

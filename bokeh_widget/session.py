@@ -12,7 +12,7 @@ from IPython.display import display
 from . import _kernel
 from ._content import add_roots
 from ._opening import Core, Opening, checked_period, give_up
-from ._session import ErrorCallback, checked_error_callbacks
+from ._reports import ErrorCallback, checked_error_callbacks
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from .errors import InputTypeError, SessionClosedError, SessionOpenError
 from .widget import display_opened

@@ -25,16 +25,8 @@ from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
 from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
-from ._session import (
-    ErrorCallback,
-    Session,
-    call_all,
-    cell_begins,
-    cell_ends,
-    checked_error_callbacks,
-    error_line,
-    session_of,
-)
+from ._reports import ErrorCallback, call_all, checked_error_callbacks, error_line
+from ._session import Session, cell_begins, cell_ends, session_of
 from ._stats import WidgetStats
 from ._themes import AUTO
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
