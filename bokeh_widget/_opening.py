@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from bokeh.server.callbacks import PeriodicCallback
 
+    from ._reports import ErrorCallback
     from ._resolving import Showable
-    from ._session import ErrorCallback
     from .session import BokehSession
 
 log = logging.getLogger("bokeh_widget")
@@ -70,7 +70,8 @@ class Opening:
         self._run: int | None = None
         self._is_refused = False
         self._periodic: PeriodicCallback | None = None
-        self._period_s: float | None = None
+        self.period_s: float | None = None
+        """In force; None while nothing is called."""
         self._seen_period: object = None
         self._is_busy = False
 
@@ -166,15 +167,15 @@ class Opening:
         is_wanted = not owner.is_paused and owner.has_periodic_callback
         self._seen_period = owner.callback_period
         period_s = checked_period(self._seen_period) if is_wanted else None
-        if period_s == self._period_s:
+        if period_s == self.period_s:
             return
         with self.widget.session.lock:
-            if period_s == self._period_s:
+            if period_s == self.period_s:
                 return
             if self._periodic is not None:
                 with contextlib.suppress(ValueError):  # the user has removed it himself
                     self.document.remove_periodic_callback(self._periodic)
-            self._period_s, self._periodic = period_s, None
+            self.period_s, self._periodic = period_s, None
             if period_s is not None:
                 callback = self._make_callback()
                 self._periodic = self.document.add_periodic_callback(callback, 1000 * period_s)  # type: ignore[arg-type]

@@ -7,46 +7,34 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 
 from . import _bundles
 from ._callbacks import SessionCallbacks
-from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
+from ._codec import encode_document
 from ._contexts import ServerContext, SessionContext
-from ._flow import Connection, Flow, Patch, source_of
+from ._flow import Connection, Flow
 from ._heartbeat import Heartbeat
 from ._hooks import FAILURES, call_each
-from ._output import Output, captured_by, silence
+from ._output import Output
+from ._page_changes import FROM_PAGE, apply_patch
 from ._protocol import Buffer, ClientPatch, DocumentState
+from ._reports import ErrorCallback, Reports, checked_error_callbacks
 from ._stats import RateMeter
-from ._tracebacks import format_traceback
 from ._upstream import lock_column_data, lock_models, take_changes_first
-from .errors import InputTypeError, SessionClosedError
+from .errors import SessionClosedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
     from bokeh.document import Document
     from bokeh.document.events import DocumentChangedEvent, SessionCallbackAdded, SessionCallbackRemoved
     from tornado.ioloop import IOLoop
 
-log = logging.getLogger("bokeh_widget")
-
-ErrorCallback = Callable[[BaseException], object]
-
-
-class _FromPage:
-    """Setter that marks changes of a page, so that they are not sent back to it."""
-
-    __slots__ = ("__weakref__",)
-
-
-_FROM_PAGE: Final = _FromPage()
 _sessions: Final[weakref.WeakValueDictionary[int, Session]] = weakref.WeakValueDictionary()
 
 
@@ -83,16 +71,15 @@ class Session:
         self.name = ""
         """For people; empty if nobody gave it one."""
         self.lock: Final = threading.RLock()
-        self.last_error: BaseException | None = None
         self.callback_rate: Final = RateMeter()
         self._document: Document | None = document
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._error_callbacks: list[ErrorCallback] = []
         self._closers: list[Callable[[], object]] = []
         self._is_closing = False
         self._taken: Final[weakref.WeakSet[DocumentPatchedEvent]] = weakref.WeakSet()
         self.output: Final = Output(functools.partial(list, self._connections))
+        self._reports: Final = Reports(self.output, functools.partial(list, self._connections))
         self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
         self.heartbeat: Final = Heartbeat(self, loop)
         lock_column_data(session_of)
@@ -181,6 +168,11 @@ class Session:
             self.close_if_unused(empty_document=True)
 
     @property
+    def connections(self) -> list[Connection]:
+        """Who is sent what changes."""
+        return list(self._connections)
+
+    @property
     def has_clients(self) -> bool:
         """Whether a page shows the document by now."""
         return any(connection.has_clients for connection in list(self._connections))
@@ -243,7 +235,7 @@ class Session:
                 if tell_connections:
                     for connection in reversed(connections):
                         ending.callback(connection.close)
-                ending.callback(self._error_callbacks.clear)
+                ending.callback(self._reports.callbacks.clear)
                 ending.callback(self.context.end, functools.partial(self.report_error, what="on_session_destroyed"))
 
     def on_close(self, callback: Callable[[], object]) -> None:
@@ -343,7 +335,7 @@ class Session:
         if event in self._taken:
             return
         setter: object = event.setter  # Bokeh's type names its own two classes
-        if setter is _FROM_PAGE:
+        if setter is FROM_PAGE:
             return
         if isinstance(event, ModelChangedEvent) and event.attr == "subscribed_events":
             # Bokeh subscribes a model when it enters a document, and forgets an on_event() that comes later
@@ -391,83 +383,18 @@ class Session:
     def apply(
         self, patch: ClientPatch, raw_buffers: dict[str, Buffer], on_taken: Callable[[], object] = lambda: None
     ) -> None:
-        """Apply what a client changed, run the callbacks, and tell all clients.
+        """Apply what a client changed, run the callbacks, and tell all clients: see :func:`apply_patch`.
 
         Parameters
         ----------
         patch : ClientPatch
-            Validated in form; it is validated against the document here.
+            Validated in form.
         raw_buffers : dict of str to bytes
-            Its buffers, to be passed on to the other clients.
+            Its buffers.
         on_taken : callable, optional
-            Called when the patch counts as taken: nothing of it was applied before, and from there on each of its
-            events is, and is acknowledged, whatever is raised.
-
-        Raises
-        ------
-        ProtocolError
-            If the patch does not fit the document; nothing of it was applied then.
+            Called when the patch counts as taken.
         """
-        with self.batch():
-            document = self.document
-            decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
-            if decoded.stale:
-                log.info("%d events of models that were removed meanwhile came too late", decoded.stale)
-            sources = [source for event in decoded.events if (source := source_of(event)) is not None]
-            bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
-            self.flow.flush()  # what Python changed before goes first
-            conflicts = []
-            try:
-                on_taken()
-                conflicts = [s for s in sources if self.flow.note_page_change(s, patch.revision, patch.client)]
-                self.flow.revision += 1
-                self.flow.patches_received += 1
-                revision = self.flow.revision
-                # after the callbacks: the page then sends its next change when there is time for it
-                self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
-                invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
-            except BaseException:  # an interrupt of the user
-                self.flow.hold_back(self.flow.leave_gap)  # whether it came before or after a value was set nobody knows
-                raise
-            finally:
-                for source in conflicts:
-                    self.flow.put_whole(source)
-
-    def _pass_on(
-        self, patch: ClientPatch, revision: int, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]
-    ) -> None:
-        # the events of one page are Python's business: other pages cannot even read them
-        changes = [event for event in patch.events if event["kind"] != "MessageSent"]
-        for connection in list(self._connections):
-            if connection.is_shown:
-                others = connection.has_clients_beside(patch.client)
-                self.flow.send_to(
-                    connection,
-                    Patch(
-                        self.id,
-                        revision,
-                        changes if others else [],
-                        raw_buffers if others else {},
-                        bundles if others else [],
-                        origin=patch.client,
-                        seq=patch.seq,
-                    ),
-                )
-        self.flow.sent_for(patch.client, Patch(self.id, revision, patch.events, raw_buffers))
-
-    def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
-        # Bokeh walks over all models at the end of a freeze: worth it only where models come or go
-        changes_models = decoded.created or any(event["kind"].startswith("Root") for event in decoded.events)
-        calls = (functools.partial(self._apply_one, document, event) for event in decoded.events)
-        try:
-            with document.models.freeze() if changes_models else contextlib.nullcontext():
-                call_each(calls, self.report_error)
-        finally:
-            document.models.flush_synced(lambda model: model not in decoded.created)
-
-    def _apply_one(self, document: Document, event: dict[str, Any]) -> None:
-        with captured_by(self.output):
-            apply_event(document, event, setter=_FROM_PAGE)
+        apply_patch(self, patch, raw_buffers, on_taken)
 
     # --- errors ----------------------------------------------------------------------------
 
@@ -487,7 +414,12 @@ class Session:
             After :meth:`close`.
         """
         self._require_open()
-        self._error_callbacks.extend(checked_error_callbacks(callbacks))
+        self._reports.callbacks.extend(checked_error_callbacks(callbacks))
+
+    @property
+    def last_error(self) -> BaseException | None:
+        """What was reported last."""
+        return self._reports.last
 
     def report_error(self, error: BaseException, *, show: bool = True, what: str = "") -> None:
         """Show an error where the document is shown, log it, and tell ``on_error`` callbacks.
@@ -501,16 +433,8 @@ class Session:
         what : str, optional
             Which hook failed, for the log; a callback is in the traceback.
         """
-        self.last_error = error
-        # the log of a kernel without handlers is its stderr: JupyterLab would show there once more what is shown here
-        is_seen = show and self.output.error(error_line(error), format_traceback(error))
-        with silence() if is_seen else captured_by(None):
-            of_what = f"{what} of session" if what else "session"
-            log.error("%s %s: %s", of_what, self.name or self.id[:8], error, exc_info=error)
-        with captured_by(self.output):
-            call_all(self._error_callbacks, error)
-            for connection in list(self._connections):
-                connection.handle_error(error)
+        named = f"session {self.name or self.id[:8]}"
+        self._reports.report(error, show=show, what=f"{what} of {named}" if what else named)
 
 
 def _weak_pump(session: Session) -> Callable[[], None]:
@@ -531,41 +455,6 @@ def _weak_pump(session: Session) -> Callable[[], None]:
             found.lock.release()
 
     return pump
-
-
-def checked_error_callbacks(callbacks: Iterable[object]) -> list[ErrorCallback]:
-    """Check what is given to ``on_error``.
-
-    Parameters
-    ----------
-    callbacks : iterable of callable
-        Each takes the exception.
-
-    Raises
-    ------
-    InputTypeError
-        If one of them cannot be called.
-    """
-    checked: list[ErrorCallback] = []
-    for callback in callbacks:
-        if not callable(callback):
-            raise InputTypeError(f"on_error takes functions of one argument, the exception, but got {callback!r:.80}")
-        checked.append(callback)
-    return checked
-
-
-def error_line(error: BaseException) -> str:
-    """Write an error as one line for people."""
-    return f"{type(error).__name__}: {error}"
-
-
-def call_all(callbacks: Iterable[ErrorCallback], error: BaseException) -> None:
-    """Hand an error to each callback, whatever the others do."""
-    for callback in list(callbacks):
-        try:
-            callback(error)
-        except FAILURES:
-            log.exception("an on_error callback failed")
 
 
 def session_of(document: Document) -> Session | None:

@@ -12,7 +12,7 @@ from IPython.display import display
 from . import _kernel
 from ._content import add_roots
 from ._opening import Core, Opening, checked_period, give_up
-from ._session import ErrorCallback, checked_error_callbacks
+from ._reports import ErrorCallback, checked_error_callbacks
 from ._tracebacks import from_users_code
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from .errors import InputTypeError, SessionClosedError, SessionOpenError
@@ -367,7 +367,8 @@ class BokehSession:
 
     def __repr__(self) -> str:
         """Tell the name and the state."""
-        period = "" if self._core.is_paused or self.callback_period is None else f", every {self.callback_period:g} s"
+        period_s = None if self._core.opening is None else self._core.opening.period_s
+        period = "" if period_s is None else f", every {period_s:g} s"
         paused = ", paused" if self._core.is_paused else ""
         state = f"open, id {self.id[:8]}{period}{paused}" if self.is_open else "not open"
         return f"<{type(self).__name__} {self.name!r}: {state}>"

@@ -25,17 +25,9 @@ from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
 from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
+from ._reports import ErrorCallback, call_all, checked_error_callbacks, error_line
 from ._resolving import open_content
-from ._session import (
-    ErrorCallback,
-    Session,
-    call_all,
-    cell_begins,
-    cell_ends,
-    checked_error_callbacks,
-    error_line,
-    session_of,
-)
+from ._session import Session, cell_begins, cell_ends, session_of
 from ._stats import WidgetStats
 from ._themes import AUTO
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES

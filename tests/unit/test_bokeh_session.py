@@ -538,6 +538,7 @@ def test_the_period_of_the_class_counts_when_the_cell_ends(shell: InteractiveShe
     shell.run_cell("Session.callback_period = 'often'", cell_id="b")
     assert "often" in str(session.widget.session.last_error)
     assert session_type.callback_period == "often"
+    assert "every 2 s" in repr(session)
     session.close()
 
 

@@ -497,7 +497,7 @@ def test_a_callback_updates_all_sessions(
             await _turns()
             assert [widget.roots[0].text for widget in widgets] == ["1"] * 3
             assert server_context._callbacks is not None
-            assert server_context._callbacks._functions == {}
+            assert server_context._callbacks._callbacks == {}
         else:
             await _until(lambda: widgets[0].roots[0].text == "3")
 
@@ -600,6 +600,26 @@ def test_an_error_reaches_every_session_and_later_calls_go_on(
 
     kept: list[BokehWidget] = []
     _in_kernel(monkeypatch, application, body)
+
+
+def test_a_periodic_callback_goes_on_when_what_it_awaits_is_cancelled(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(server_context: ServerContext) -> None:
+        calls: list[int] = []
+
+        async def wait() -> None:
+            calls.append(1)
+            cancelled = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            await cancelled
+
+        server_context.add_periodic_callback(wait, 1)
+        await _until(lambda: len(calls) >= 3)
+
+    with caplog.at_level(logging.ERROR, "bokeh_widget"):
+        _in_kernel(monkeypatch, application, body)
+    assert {type(record.exc_info[1]) for record in caplog.records if record.exc_info} == {asyncio.CancelledError}
 
 
 def test_an_error_without_sessions_is_logged(
