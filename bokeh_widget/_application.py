@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,6 @@ from bokeh.command.util import build_single_handler_application
 from bokeh.document import Document
 from bokeh.model import Model
 
-from ._upstream_code import forget_modules
 from .errors import ApplicationError, InputTypeError, InputValueError
 
 if TYPE_CHECKING:
@@ -114,7 +112,6 @@ def application_from_path(path: Path, argv: Sequence[str]) -> Application:
         If its code cannot be read, compiled or, in the case of hooks, run.
     """
     _check_package(path)
-    before = set(sys.modules)
     try:
         return build_single_handler_application(str(path), list(argv))
     except RuntimeError as error:  # Bokeh's words, with the traceback of the code in them
@@ -126,10 +123,6 @@ def application_from_path(path: Path, argv: Sequence[str]) -> Application:
         raise ApplicationError(
             f"the application {path} could not be loaded: {_said(error)}. Mend it and run the cell again"
         ) from error
-    finally:
-        for name in set(sys.modules) - before:
-            if name.startswith("bokeh_app_"):  # a package is there while its application is loaded, and not before
-                forget_modules(name)
 
 
 def _check_package(path: Path) -> None:
@@ -157,17 +150,57 @@ def application_from_function(function: Any) -> Application:
     InputValueError
         If it takes other arguments.
     """
-    if inspect.iscoroutinefunction(function):
-        raise InputTypeError(
-            f"{name_of(function)} is a coroutine function, and a document must be filled at once; give a plain "
-            "function, and start the coroutine in it with doc.add_next_tick_callback()"
-        )
+    if _is_coroutine_function(function):
+        raise _not_at_once(f"{name_of(function)} is a coroutine function")
     try:
-        return Application(FunctionHandler(function))
+        return Application(_FunctionHandler(function))
     except (ValueError, TypeError) as error:
         raise InputValueError(
             f"an application is a function of one argument, the document, but {name_of(function)} is not: {error}"
         ) from error
+
+
+class _FunctionHandler(FunctionHandler):
+    """Fills a document by a function, and looks at what that returns: Bokeh does not."""
+
+    def modify_document(self, doc: Document) -> None:
+        fill: Any = self._func  # it may give what its type says that it does not
+        result = fill(doc)
+        self._safe_to_fork = False
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()  # nobody awaits it, and Python would say so later, somewhere else
+            raise _not_at_once(f"{name_of(self._func)} returns a coroutine")
+
+
+def check_is_plain(application: Application) -> None:
+    """Refuse handlers that fill the document by a coroutine: Bokeh would not await it.
+
+    Parameters
+    ----------
+    application : bokeh.application.Application
+        Of the user.
+
+    Raises
+    ------
+    InputTypeError
+        If there is one.
+    """
+    for handler in application.handlers:
+        function = getattr(handler, "_func", None) or handler.modify_document
+        if _is_coroutine_function(function):
+            raise _not_at_once(f"{name_of(function)} is a coroutine function")
+
+
+def _is_coroutine_function(function: object) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # not whether there is one
+
+
+def _not_at_once(what: str) -> InputTypeError:
+    return InputTypeError(
+        f"{what}, and a document must be filled at once; give a plain function, and start the coroutine in it with "
+        "doc.add_next_tick_callback()"
+    )
 
 
 def name_of(function: object) -> str:
@@ -192,6 +225,24 @@ def application_name(application: Application) -> str:
         if function is not None:
             return name_of(function)
     return " + ".join(type(handler).__name__ for handler in application.handlers) or "without handlers"
+
+
+def folders_of(application: Application) -> list[str]:
+    """Give the folders from which handlers of the user run code, and let it import.
+
+    Parameters
+    ----------
+    application : bokeh.application.Application
+        The application.
+    """
+    folders = []
+    for handler in application.handlers:
+        folder, file = getattr(handler, "_path", None), getattr(getattr(handler, "_runner", None), "path", None)
+        if folder is not None:
+            folders.append(os.fspath(folder))
+        elif file is not None:
+            folders.append(os.path.dirname(os.fspath(file)))  # noqa: PTH120  # empty: where the kernel works
+    return folders
 
 
 def forget_failures(application: Application) -> None:

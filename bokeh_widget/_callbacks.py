@@ -1,15 +1,13 @@
 """The periodic, timeout and next-tick callbacks of a document, on the loop of the kernel.
 
-Scheduling is Bokeh's own (``DocumentCallbackGroup``); what is added here is the lock and batch of the session around
-each call, that a session which nobody sees rests, that the loop holds nothing of the session, and that it is never
-kept busy by periodic callbacks alone.
+What is added here to scheduling is the lock and batch of the session around each call, that a session which nobody
+sees rests, and that the loop is never kept busy by periodic callbacks alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import functools
 import inspect
 import time
@@ -17,16 +15,18 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bokeh.document.callbacks import invoke_with_curdoc
-from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
-from tornado.ioloop import IOLoop
+from bokeh.server.callbacks import PeriodicCallback, SessionCallback
 
+from ._hooks import FAILURES
+from ._loop_callbacks import LoopCallbacks, is_being_cancelled
 from ._output import Output, captured_by
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Generator
 
     from bokeh.core.types import ID
     from bokeh.document import Document
+    from tornado.ioloop import IOLoop
 
     from ._session import Session
 
@@ -63,7 +63,7 @@ class _Stretch:
 _stretch: Final = _Stretch()
 
 
-class SessionCallbacks:
+class SessionCallbacks(LoopCallbacks):
     """Runs the callbacks of one session. The loop holds neither the session nor the callbacks.
 
     Parameters
@@ -75,57 +75,10 @@ class SessionCallbacks:
     """
 
     def __init__(self, session: Session, loop: IOLoop | None) -> None:
+        super().__init__(session, loop)
         self._session = weakref.ref(session)
-        self._loop = loop
-        self._group = None if loop is None else DocumentCallbackGroup(loop)
-        self._callbacks: dict[ID, SessionCallback] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         for callback in session.document.session_callbacks:
             self.add(callback)
-        if loop is not None and self._group is not None:
-            # who drops a session without closing it leaves no timer that goes on for ever
-            weakref.finalize(session, _stop, loop, self._group).atexit = False
-
-    def add(self, callback: SessionCallback) -> None:
-        """Schedule a callback that was added to the document, from whichever thread."""
-        group = self._group
-        if group is None:
-            return
-        scheduled = copy.copy(callback)
-        # as Bokeh's server replaces it; the callback itself may hold the document, and all that its user has
-        scheduled._callback = _weakly(self, callback.id)  # type: ignore[assignment]  # noqa: SLF001
-        callbacks = self._callbacks
-        callbacks[callback.id] = callback
-
-        def schedule() -> None:
-            if scheduled.id in callbacks:
-                group.add_session_callback(scheduled)
-
-        self._on_loop(schedule)
-
-    def remove(self, callback: SessionCallback) -> None:
-        """Cancel a callback that was removed from the document, from whichever thread."""
-        group = self._group
-        if group is None:
-            return
-        self._callbacks.pop(callback.id, None)
-        self._on_loop(lambda: group.remove_session_callback(callback))
-
-    def close(self) -> None:
-        """Cancel all of them; asynchronous ones that wait are cancelled as tasks are, and may clean up."""
-        self._callbacks.clear()
-        if self._group is not None:
-            self._on_loop(self._group.remove_all_callbacks)
-            self._on_loop(self._cancel_tasks)
-
-    def _cancel_tasks(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-
-    def _on_loop(self, work: Callable[[], None]) -> None:
-        on_loop(self._loop, work)
-
-    # --- on the loop -----------------------------------------------------------------------
 
     def run(self, callback_id: ID) -> Awaitable[None] | None:
         """Run a callback that is due; a periodic one is not due again before what this gives has come."""
@@ -148,54 +101,6 @@ class SessionCallbacks:
         steps = run_callback(session, callback.callback)
         return None if steps is None else self._spawn(_finish(self._session, steps), steps.close)
 
-    def _spawn(
-        self, work: Coroutine[Any, Any, None], clean_up: Callable[[], None] | None = None
-    ) -> asyncio.Future[None]:
-        """Run a coroutine; what is given never fails, as it would end the callback for good."""
-        loop = asyncio.get_running_loop()
-        tasks, done = self._tasks, loop.create_future()
-
-        def end(task: asyncio.Task[None]) -> None:  # holds nothing of the session
-            tasks.discard(task)
-            if clean_up is not None:
-                clean_up()
-            if not done.done():
-                done.set_result(None)
-
-        task = loop.create_task(work)
-        tasks.add(task)
-        task.add_done_callback(end)
-        return done
-
-
-def on_loop(loop: IOLoop | None, work: Callable[[], object]) -> None:
-    """Do something in the thread of a loop, at once if this is it.
-
-    Bokeh makes futures of the loop of this thread, and those of a thread that handles comm messages (a subshell of
-    the kernel) never wake the loop that is to run the callback.
-
-    Parameters
-    ----------
-    loop : tornado.ioloop.IOLoop or None
-        The loop; without one it is done here.
-    work : callable
-        What to do.
-    """
-    if loop is None or loop is IOLoop.current(instance=False):
-        work()
-    else:
-        loop.add_callback(work)
-
-
-def _weakly(callbacks: SessionCallbacks, callback_id: ID) -> Callable[[], Awaitable[None] | None]:
-    ref = weakref.ref(callbacks)
-
-    def call() -> Awaitable[None] | None:
-        found = ref()
-        return None if found is None else found.run(callback_id)
-
-    return call
-
 
 async def _after_others(ref: weakref.ref[SessionCallbacks], callback_id: ID) -> None:
     await asyncio.sleep(_FREE_S)
@@ -206,12 +111,6 @@ async def _after_others(ref: weakref.ref[SessionCallbacks], callback_id: ID) -> 
     del found
     if again is not None:
         await again
-
-
-def _stop(loop: IOLoop, group: DocumentCallbackGroup) -> None:
-    # runs inside garbage collection, in whichever thread
-    with contextlib.suppress(RuntimeError):  # the loop is closed
-        loop.add_callback(group.remove_all_callbacks)
 
 
 # --- one callback ------------------------------------------------------------------------------
@@ -237,7 +136,7 @@ def run_callback(session: Session, callback: Callable[[], Any]) -> Steps | None:
     try:
         with captured_by(session.output), _step_of(session, is_unlocked=is_unlocked) as may_run:
             result = callback() if may_run else None
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a user's callback may raise anything
+    except (*FAILURES, asyncio.CancelledError) as error:
         session.report_error(error)
         return None
     return Steps(weakref.ref(session), result, is_unlocked=is_unlocked) if inspect.isawaitable(result) else None
@@ -364,12 +263,11 @@ async def _finish(session_ref: weakref.ref[Session], steps: Awaitable[None]) -> 
     try:
         await steps
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
         session = session_ref()
-        if session is None or session.closed or (task is not None and task.cancelling()):
+        if session is None or session.closed or is_being_cancelled():
             raise
         session.report_error(error)  # not this was cancelled, but something that the callback awaits
-    except Exception as error:  # noqa: BLE001
+    except FAILURES as error:
         session = session_ref()
         if session is not None:
             session.report_error(error)

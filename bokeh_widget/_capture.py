@@ -152,21 +152,16 @@ def wrap_output_widget() -> None:
     if _is_wrapped(OutputWidget, "__enter__"):
         return
     original_enter, original_exit = OutputWidget.__enter__, OutputWidget.__exit__
-    interrupted: dict[int, list[Any]] = {}
 
     def enter(self: Any) -> Any:
-        interrupted.setdefault(id(self), []).append(take_nothing())
+        take_nothing(self)
         return original_enter(self)
 
     def leave(self: Any, *error: Any) -> Any:
         try:
             return original_exit(self, *error)
         finally:
-            before = interrupted.get(id(self))
-            if before:
-                take_again(before.pop())
-                if not before:
-                    del interrupted[id(self)]
+            take_again(self)
 
     _wrap(OutputWidget, "__enter__", enter)
     _wrap(OutputWidget, "__exit__", leave)

@@ -34,6 +34,13 @@ class Displayed(Protocol):
         """Free everything."""
 
 
+class Follower(Protocol):
+    """Who looks what a cell has changed."""
+
+    def cell_ended(self) -> None:
+        """Take note that a cell has ended; must not raise."""
+
+
 class _Cells:
     """The pins of one IPython shell."""
 
@@ -46,6 +53,8 @@ class _Cells:
         self._runs = 0
         self._shell: weakref.ref[Any] | None = None
         self._watchers: tuple[Callable[[], object], Callable[[], object]] | None = None
+        self.followers: Final[weakref.WeakSet[Follower]] = weakref.WeakSet()
+        """Told of each cell that ends."""
 
     def watch(self, begins: Callable[[], object], ends: Callable[[], object]) -> None:
         """Call ``begins`` when a cell begins, and ``ends`` when none runs any more; the last pair given counts."""
@@ -78,6 +87,8 @@ class _Cells:
     def _after(self, _result: object) -> None:
         if self._running:
             self._running.pop()
+        for follower in list(self.followers):
+            follower.cell_ended()
         if not self._running and self._watchers is not None:
             self._watchers[1]()
 

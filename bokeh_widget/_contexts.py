@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import logging
 import uuid
@@ -20,15 +21,16 @@ from bokeh.server.callbacks import NextTickCallback, PeriodicCallback, SessionCa
 from bokeh.util.serialization import make_id
 
 from ._callbacks import Steps
-from ._hooks import call_hook, finish_soon
+from ._curdoc import patch_curdoc
+from ._hooks import FAILURES, call_each, call_hook, finish_soon
+from ._locked_calls import LockedCall, LockedSteps, LockedTask, end_tasks
 from ._output import Output, captured_by
 from ._server_callbacks import ServerCallbacks
-from ._upstream import patch_curdoc
 from ._upstream_code import destroy_modules
 from .errors import SessionClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from bokeh.application import Application
     from bokeh.application.handlers import Handler
@@ -67,6 +69,7 @@ class ServerContext(bokeh_application.ServerContext):
         self._sessions: Final[weakref.WeakValueDictionary[str, Session]] = weakref.WeakValueDictionary()
         self._ending: Final[set[str]] = set()
         self._callbacks: ServerCallbacks | None = None
+        self._is_closed = False
 
     @property
     def is_in_use(self) -> bool:
@@ -77,6 +80,11 @@ class ServerContext(bokeh_application.ServerContext):
     def sessions(self) -> list[SessionContext]:  # type: ignore[override]  # Bokeh names a class of its server
         """The contexts of all open sessions, oldest first."""
         return [session.context for session in list(self._sessions.values()) if not session.closed]
+
+    @property
+    def name(self) -> str:
+        """What the application was made of, for messages; empty without one."""
+        return "" if self.application_context is None else self.application_context.name
 
     @property
     def handlers(self) -> tuple[Handler, ...]:
@@ -114,6 +122,11 @@ class ServerContext(bokeh_application.ServerContext):
         -------
         PeriodicCallback
             For :meth:`remove_periodic_callback`.
+
+        Raises
+        ------
+        SessionClosedError
+            After the application was unloaded, until it is loaded again.
         """
         added = PeriodicCallback(callback, period_milliseconds, callback_id=make_id())
         self._add(added)
@@ -133,6 +146,11 @@ class ServerContext(bokeh_application.ServerContext):
         -------
         TimeoutCallback
             For :meth:`remove_timeout_callback`.
+
+        Raises
+        ------
+        SessionClosedError
+            After the application was unloaded, until it is loaded again.
         """
         added = TimeoutCallback(callback, timeout_milliseconds, callback_id=make_id())
         self._add(added)
@@ -150,6 +168,11 @@ class ServerContext(bokeh_application.ServerContext):
         -------
         NextTickCallback
             For :meth:`remove_next_tick_callback`.
+
+        Raises
+        ------
+        SessionClosedError
+            After the application was unloaded, until it is loaded again.
         """
         added = NextTickCallback(callback, callback_id=make_id())
         self._add(added)
@@ -168,6 +191,11 @@ class ServerContext(bokeh_application.ServerContext):
         self._remove(callback)
 
     def _add(self, callback: SessionCallback) -> None:
+        if self._is_closed:
+            raise SessionClosedError(
+                f"the application {self.name} is unloaded, and takes no callback {callback.callback!r:.80}; add it "
+                "in on_server_loaded, which is called when the application is used again"
+            )
         if self.loop is None:
             return  # plain Python: as for the callbacks of documents
         if self._callbacks is None:
@@ -178,8 +206,13 @@ class ServerContext(bokeh_application.ServerContext):
         if self._callbacks is not None:
             self._callbacks.remove(callback)
 
+    def begin(self) -> None:
+        """Take callbacks: the application is being loaded."""
+        self._is_closed = False
+
     def close(self) -> None:
-        """Cancel every callback of the application."""
+        """Cancel every callback of the application, and take no others until it is loaded again."""
+        self._is_closed = True
         if self._callbacks is not None:
             self._callbacks.close()
             self._callbacks = None
@@ -216,7 +249,7 @@ class SessionContext(bokeh_application.SessionContext):
         self._session: weakref.ref[Session] | None = None
         self._is_destroyed = False
         self._has_ended = False
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._tasks: Final[set[asyncio.Task[Any]]] = set()
         other = document.session_context
         if other is None or other.destroyed:
             document._session_context = weakref.ref(self)  # noqa: SLF001  # as Bokeh's server does
@@ -288,38 +321,38 @@ class SessionContext(bokeh_application.SessionContext):
 
     # --- the lock ----------------------------------------------------------------------------
 
-    def with_locked_document(self, func: Callable[[Document], Any]) -> Awaitable[Any]:
+    def with_locked_document(self, func: Callable[[Document], Any]) -> Coroutine[Any, Any, Any]:
         """Call a function with the document while the lock of the session is held, and send what it changes as one.
 
         Parameters
         ----------
         func : callable
             Takes the document. A plain function has been called when this method returns. Of a coroutine each step,
-            from one await to the next, holds the lock, as in callbacks of the document.
+            from one await to the next, holds the lock, as in callbacks of the document. Where a loop runs in this
+            thread the coroutine begins by itself, and is cancelled when the session ends; elsewhere it begins when
+            what this returns is awaited, or given to ``asyncio.run_coroutine_threadsafe``.
 
         Returns
         -------
-        awaitable
-            Gives what the function returns; None if the session was destroyed, and nothing is called then.
+        coroutine
+            Gives what the function returns; None if the session was destroyed, and nothing is called then. It need
+            not be awaited; what a coroutine raises is then reported, as what callbacks raise.
         """
         document = self._document
         if document is None or self.destroyed:
-            return _Done(None)
+            return LockedCall()
         with captured_by(self.output), self.batch(), patch_curdoc(document):
             result = func(document)
         if not inspect.isawaitable(result):
-            return _Done(result)
+            return LockedCall(result)
         steps = Steps(weakref.ref(self), result)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return steps
-        task = asyncio.ensure_future(steps)
-        self._tasks.add(task)  # loops hold their tasks weakly
-        task.add_done_callback(self._tasks.discard)
-        return task
+            return LockedSteps(steps)
+        return LockedTask(self, steps, self._tasks)
 
-    def with_document_locked(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
+    def with_document_locked(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Do the same for a function that does not take the document, as ``ServerSession`` of Bokeh does.
 
         Parameters
@@ -333,10 +366,18 @@ class SessionContext(bokeh_application.SessionContext):
 
         Returns
         -------
-        awaitable
+        coroutine
             Gives what the function returns.
         """
         return self.with_locked_document(lambda _document: func(*args, **kwargs))
+
+    def report(self, error: BaseException) -> None:
+        """Tell of an ``error`` as of one of a callback of the session; of one that is closed only the log tells."""
+        session = self.session
+        if session is None:
+            log.error("%s", error, exc_info=error)
+        else:
+            session.report_error(error)
 
     @property
     def closed(self) -> bool:
@@ -381,21 +422,16 @@ class SessionContext(bokeh_application.SessionContext):
         self._own_server_context.begin_end(self.id)
         callbacks, document.callbacks.session_destroyed_callbacks = document.session_destroyed_callbacks, set()
         hooks = [*callbacks, *(handler.on_session_destroyed for handler in self._own_server_context.handlers)]
+        end_tasks(self._tasks)
         pending: list[Awaitable[Any]] = []
-        interrupt: BaseException | None = None
+
+        def call(hook: Callable[[Any], object]) -> None:
+            awaitable = call_hook(hook, self)
+            if awaitable is not None:
+                pending.append(awaitable)
+
         try:
-            for hook in hooks:
-                try:
-                    awaitable = call_hook(hook, self)
-                except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
-                    report(error)
-                except BaseException as error:  # noqa: BLE001  # an interrupt ends the hook that runs, not the others
-                    interrupt = error
-                else:
-                    if awaitable is not None:
-                        pending.append(awaitable)
-            if interrupt is not None:
-                raise interrupt
+            call_each((functools.partial(call, hook) for hook in hooks), report)
         finally:
             if pending:
                 finish_soon(self.loop, self._end_after(pending, report))
@@ -407,7 +443,7 @@ class SessionContext(bokeh_application.SessionContext):
             for awaitable in pending:
                 try:
                     await awaitable
-                except Exception as error:  # noqa: BLE001
+                except FAILURES as error:
                     report(error)
         finally:
             self._release()
@@ -428,14 +464,3 @@ class SessionContext(bokeh_application.SessionContext):
             loop.add_callback(destroy_modules, document)
         else:
             destroy_modules(document)
-
-
-class _Done:
-    """An awaitable that is done."""
-
-    def __init__(self, result: Any) -> None:
-        self._result = result
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        yield from ()
-        return self._result

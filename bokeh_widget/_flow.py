@@ -6,6 +6,7 @@ applies them to one document and to the connections of its session. Everything h
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from dataclasses import dataclass, field
@@ -143,6 +144,7 @@ class Flow:
         self._alarm = waker.alarm(pump)
         self._depth = 0
         self._waits_for_alarm = False
+        self._holder: int | None = None
         self._held_back: list[Callable[[], None]] = []
         # who changed the data of a source last, and with which revision
         self._data_changes: weakref.WeakKeyDictionary[Any, tuple[int, str | None]] = weakref.WeakKeyDictionary()
@@ -165,9 +167,15 @@ class Flow:
         """Whether a batch is open."""
         return self._depth > 0
 
+    @property
+    def is_held_here(self) -> bool:
+        """Whether a batch of this thread is open, and with it the lock of the session held."""
+        return self._depth > 0 and self._holder == threading.get_ident()
+
     def hold(self) -> None:
-        """Let everything wait until :meth:`release`."""
+        """Let everything wait until :meth:`release`; under the lock of the session."""
         self._depth += 1
+        self._holder = threading.get_ident()
 
     def release(self) -> None:
         """Send what waits, if this was the outermost :meth:`hold`."""

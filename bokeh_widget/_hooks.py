@@ -19,7 +19,7 @@ from bokeh.application.handlers import Handler
 from bokeh.application.handlers.lifecycle import LifecycleHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 
     from tornado.ioloop import IOLoop
 
@@ -30,11 +30,38 @@ _WRAPPERS: Final = {
 }
 """Coroutines of Bokeh that only call a plain function, or give back the coroutine of the user without awaiting it."""
 
+FAILURES: Final = (Exception, SystemExit)
+"""What is a failure of a user's function, and of nothing else: ``sys.exit()`` in it is not to end the kernel."""
+
 _unfinished: Final[dict[Coroutine[Any, Any, None], asyncio.AbstractEventLoop]] = {}
 """What runs on the kernel's loop, or is about to, with that loop."""
 
 _PATIENCE_S: Final = 5.0
 _TURN_S: Final = 0.02
+
+
+def call_each(calls: Iterable[Callable[[], object]], report: Callable[[BaseException], object]) -> None:
+    """Call each of several functions of the user, whatever the others raise.
+
+    An interrupt ends the one that runs, and is raised at the end.
+
+    Parameters
+    ----------
+    calls : iterable of callable
+        The functions.
+    report : callable
+        Told of each failure.
+    """
+    interrupt: BaseException | None = None
+    for call in calls:
+        try:
+            call()
+        except FAILURES as error:
+            report(error)
+        except BaseException as error:  # noqa: BLE001  # raised below
+            interrupt = interrupt or error
+    if interrupt is not None:
+        raise interrupt
 
 
 def call_hook(hook: Callable[[Any], object], context: object) -> Awaitable[Any] | None:

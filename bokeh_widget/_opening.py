@@ -14,15 +14,17 @@ from bokeh.document.callbacks import invoke_with_curdoc
 from . import _kernel
 from ._cells import cells
 from ._content import own_document
-from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionClosedError
+from ._hooks import FAILURES
+from .errors import EmptyDocumentError, InputTypeError, InputValueError, SessionClosedError, SessionRefusedError
 from .widget import BokehWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from bokeh.server.callbacks import PeriodicCallback
 
-    from ._session import ErrorCallback
+    from ._reports import ErrorCallback
+    from ._resolving import Showable
     from .session import BokehSession
 
 log = logging.getLogger("bokeh_widget")
@@ -46,6 +48,16 @@ class _SessionWidget(BokehWidget):
         self._session.close()
         super().close()
 
+    def update(self, obj: Showable, *, argv: list[str] | None = None) -> None:
+        document = self.document
+        shown: Sequence[object] = obj if isinstance(obj, (list, tuple)) else [obj]
+        if not all(one is document or getattr(one, "document", None) is document for one in shown):
+            raise InputValueError(
+                f"the widget of a BokehSession shows the document of its session, and was to show {obj!r:.80}; change "
+                "the document: session.document.clear(), then session.document.add_root(model)"
+            )
+        super().update(obj, argv=argv)
+
 
 class Opening:
     """What there is from open() to the end of close()."""
@@ -56,8 +68,11 @@ class Opening:
         self.widget: BokehWidget | None = None
         self.is_ending = False
         self._run: int | None = None
+        self._is_refused = False
         self._periodic: PeriodicCallback | None = None
-        self._period_s: float | None = None
+        self.period_s: float | None = None
+        """In force; None while nothing is called."""
+        self._seen_period: object = None
         self._is_busy = False
 
     @property
@@ -81,6 +96,11 @@ class Opening:
                     "let an async callback do what takes time"
                 )
         invoke_with_curdoc(self.document, self._fill)
+        if self._is_refused:
+            raise SessionRefusedError(
+                f"the setup of {self.owner!r} closed it, so there is nothing to show; whoever opens a session can "
+                "catch this error"
+            )
         if not self.document.roots:
             raise EmptyDocumentError(
                 f"the setup of {self.owner!r} made no root, so there is nothing to show; return a model from "
@@ -93,6 +113,7 @@ class Opening:
         session.name = str(self.owner.name)
         session.on_close(self.end)
         self.widget.on_error(*core.error_callbacks)
+        cells.followers.add(self)
 
     def _fill(self) -> None:
         set_up: Any = self.owner.setup_document  # what it gives is not what its type says if the user made it async
@@ -101,6 +122,10 @@ class Opening:
             give_up(result)
             kind = type(self.owner).__name__
             raise InputTypeError(f"{kind}.setup_document must not be async; let an async callback do what takes time")
+
+    def refuse(self) -> None:
+        """Take note that the session is closed before it is open."""
+        self._is_refused = True
 
     def abandon(self) -> None:
         """Free what there is of a session that could not be opened."""
@@ -111,7 +136,7 @@ class Opening:
             return
         try:
             self.document.clear()
-        except Exception:  # the user gets the error that kept it from being opened
+        except FAILURES:  # the user gets the error that kept it from being opened
             log.exception("could not clear the document of %r", self.owner)
 
     def _leave_owner(self) -> None:
@@ -140,20 +165,36 @@ class Opening:
             return
         owner = self.owner
         is_wanted = not owner.is_paused and owner.has_periodic_callback
-        period_s = checked_period(owner.callback_period) if is_wanted else None
+        self._seen_period = owner.callback_period
+        period_s = checked_period(self._seen_period) if is_wanted else None
+        if period_s == self.period_s:
+            return
         with self.widget.session.lock:
-            if period_s == self._period_s:
+            if period_s == self.period_s:
                 return
             if self._periodic is not None:
                 with contextlib.suppress(ValueError):  # the user has removed it himself
                     self.document.remove_periodic_callback(self._periodic)
-            self._period_s, self._periodic = period_s, None
+            self.period_s, self._periodic = period_s, None
             if period_s is not None:
                 callback = self._make_callback()
                 self._periodic = self.document.add_periodic_callback(callback, 1000 * period_s)  # type: ignore[arg-type]
 
+    def cell_ended(self) -> None:
+        """Follow the class, whose period may have been set; one that is impossible is reported, and changes nothing."""
+        period: object = None if self.is_ending else self.owner.callback_period
+        if self.is_ending or self.widget is None or period is self._seen_period or period == self._seen_period:
+            return
+        try:
+            self.schedule()
+        except (InputTypeError, InputValueError) as error:
+            self.widget.session.report_error(error)
+
     def _make_callback(self) -> Any:
         def callback() -> Awaitable[None] | None:
+            self.cell_ended()  # other code than that of a cell may have set it as well
+            if self._periodic is None:
+                return None
             # after a change of the period the last call may not have ended yet
             result = None if self._is_busy else self.owner.periodic_callback()
             if not inspect.isawaitable(result):

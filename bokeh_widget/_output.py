@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import json
 import re
+import sys
 import threading
 import weakref
 from dataclasses import dataclass
@@ -64,6 +65,39 @@ class OutputChange:
     cut: int
 
 
+class CellPrints:
+    """The cell that runs when this is made: what is printed for it later, when no cell runs, can be printed there."""
+
+    def __init__(self) -> None:
+        self._header: Any = None
+        self.note()
+
+    def note(self) -> None:
+        """Take the cell that runs now, if one does."""
+        header = getattr(sys.stdout, "parent_header", None)
+        if _is_of_cell(header):
+            self._header = header
+
+    @contextlib.contextmanager
+    def here(self) -> Iterator[None]:
+        """Print in the cell what is printed inside, unless another cell runs: then it is that one's.
+
+        What a message of a page runs would otherwise be printed in the log of the front end.
+        """
+        with captured_by(None), contextlib.ExitStack() as streams:
+            stream: Any  # what a kernel has there is no plain file
+            for stream in (sys.stdout, sys.stderr):
+                set_parent = getattr(stream, "set_thread_parent", None)  # older kernels have none
+                if set_parent is None or self._header is None or _is_of_cell(getattr(stream, "parent_header", None)):
+                    continue
+                streams.callback(stream.reset_thread_parent, set_parent(self._header))
+            yield
+
+
+def _is_of_cell(header: object) -> bool:
+    return isinstance(header, dict) and header.get("msg_type") == "execute_request"
+
+
 class Output:
     """The output of the callbacks of one session. Threads may write to it.
 
@@ -84,6 +118,8 @@ class Output:
         self._display_ids: dict[str, int] = {}
         self._alarm = waker.alarm(_weak_flush(self))
         self._is_closed = False
+        self.cell: Final = CellPrints()
+        """Where what is said belongs when nothing shows the document any more."""
 
     # --- what callbacks do -----------------------------------------------------------------
 
@@ -392,31 +428,46 @@ def silence() -> Iterator[None]:
         _current.reset(token)
 
 
+_interrupted: Final[contextvars.ContextVar[tuple[tuple[int, Output | _Silence | None], ...]]] = contextvars.ContextVar(
+    "bokeh_widget_interrupted", default=()
+)
+"""Who takes something in instead of an output. Of a coroutine that is so until it says otherwise: between two of its
+steps others run, and before each step its output is named anew."""
+
+
+def _taking() -> Output | _Silence | None:
+    current = _current.get()
+    return None if any(output is current for _, output in _interrupted.get()) else current
+
+
 def take_text(name: str, text: str) -> bool:
     """Take in what a stream is given in the current context; False if it is the stream's own business."""
-    current = _current.get()
+    current = _taking()
     return current is not None and current.write(name, text)
 
 
 def current_output() -> Output | None:
     """Give the output that takes in what is displayed in the current context."""
-    current = _current.get()
+    current = _taking()
     return current if isinstance(current, Output) else None
 
 
-def take_nothing() -> object:
-    """Let what is printed in the current context go where it would go without us.
+def take_nothing(owner: object) -> None:
+    """Let what is printed in the current context go where it would go without us, until :func:`take_again`.
 
-    Returns
-    -------
-    object
-        For :func:`take_again`.
+    Parameters
+    ----------
+    owner : object
+        Who takes it in instead.
     """
-    current = _current.get()
-    _current.set(None)
-    return current
+    _interrupted.set((*_interrupted.get(), (id(owner), _current.get())))
 
 
-def take_again(before: Any) -> None:
-    """Undo :func:`take_nothing`, in the same context or in another one."""
-    _current.set(before)
+def take_again(owner: object) -> None:
+    """Undo the last :func:`take_nothing` of ``owner`` in the current context."""
+    found = list(_interrupted.get())
+    for index in reversed(range(len(found))):
+        if found[index][0] == id(owner):
+            del found[index]
+            break
+    _interrupted.set(tuple(found))

@@ -27,7 +27,7 @@ from ._protocol import (
     ViewGone,
     ViewShown,
 )
-from ._session import error_line
+from ._reports import error_line
 from ._stats import ClientStats
 from ._themes import follow_scheme, note_scheme
 from .errors import BrowserError, ProtocolError

@@ -7,12 +7,14 @@ import inspect
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bokeh.server.callbacks import DocumentCallbackGroup, PeriodicCallback, SessionCallback
+from bokeh.server.callbacks import PeriodicCallback
 
-from ._callbacks import on_loop
+from ._curdoc import default_curdoc
+from ._hooks import FAILURES
+from ._loop_callbacks import LoopCallbacks, is_being_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from bokeh.core.types import ID
     from tornado.ioloop import IOLoop
@@ -25,11 +27,10 @@ class Owner(Protocol):
         """Tell of what a callback raised."""
 
 
-class ServerCallbacks:
+class ServerCallbacks(LoopCallbacks):
     """The callbacks of one application; the loop holds neither of them.
 
-    What the user gave is kept here and looked up by id, so that an application that nobody holds is collected even
-    if its own callbacks refer to it.
+    An application that nobody holds is collected even if its own callbacks refer to it.
 
     Parameters
     ----------
@@ -40,81 +41,39 @@ class ServerCallbacks:
     """
 
     def __init__(self, owner: Owner, loop: IOLoop) -> None:
+        super().__init__(self, loop)
         self._owner = weakref.ref(owner)
-        self._loop = loop
-        self._group = DocumentCallbackGroup(loop)
-        self._functions: dict[ID, Callable[[], Any]] = {}
-        self._tasks: set[asyncio.Future[Any]] = set()
-        weakref.finalize(self, on_loop, loop, self._group.remove_all_callbacks).atexit = False
 
-    def add(self, callback: SessionCallback) -> None:
-        """Schedule a callback, from whichever thread."""
-        self._functions[callback.id] = callback.callback
-        is_periodic = isinstance(callback, PeriodicCallback)
-        callback._callback = _weak_call(self, callback.id, is_periodic=is_periodic)  # type: ignore[assignment]  # noqa: SLF001  # as Bokeh's server does
-        functions, group = self._functions, self._group
-
-        def schedule() -> None:
-            if callback.id in functions:
-                group.add_session_callback(callback)
-
-        on_loop(self._loop, schedule)
-
-    def remove(self, callback: SessionCallback) -> None:
-        """Cancel a callback, from whichever thread."""
-        self._functions.pop(callback.id, None)
-        on_loop(self._loop, lambda: self._group.remove_session_callback(callback))
-
-    def close(self) -> None:
-        """Cancel all of them, and the coroutines that they have begun."""
-        self._functions.clear()
-        on_loop(self._loop, self._end)
-
-    def _end(self) -> None:
-        self._group.remove_all_callbacks()
-        for task in list(self._tasks):
-            task.cancel()
-
-    def _call(self, callback_id: ID, *, is_periodic: bool) -> Awaitable[Any] | None:
-        function = self._functions.get(callback_id) if is_periodic else self._functions.pop(callback_id, None)
-        if function is None:
+    def run(self, callback_id: ID) -> Awaitable[None] | None:
+        """Run a callback that is due; ``curdoc()`` is not that of a document whose callback has added it."""
+        callback = self._callbacks.get(callback_id)
+        if callback is None:
             return None
-        try:
-            result = function()
-        except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
-            self._report(error)
-            return None
-        if not inspect.isawaitable(result):
-            return None
-        task = asyncio.ensure_future(_reported(result, self._owner))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if inspect.iscoroutine(result):
-            task.add_done_callback(lambda _task: result.close())  # if it is cancelled before it began
-        return task
-
-    def _report(self, error: Exception) -> None:
-        owner = self._owner()
-        if owner is not None:
-            owner.report(error)
-
-
-def _weak_call(
-    callbacks: ServerCallbacks, callback_id: ID, *, is_periodic: bool
-) -> Callable[[], Awaitable[Any] | None]:
-    ref = weakref.ref(callbacks)
-
-    def call() -> Awaitable[Any] | None:
-        found = ref()
-        return None if found is None else found._call(callback_id, is_periodic=is_periodic)  # noqa: SLF001  # our own class
-
-    return call
+        if not isinstance(callback, PeriodicCallback):
+            del self._callbacks[callback_id]
+        with default_curdoc():
+            try:
+                result: Any = callback.callback()
+            except FAILURES as error:
+                _report(self._owner, error)
+                return None
+            if not inspect.isawaitable(result):
+                return None
+            return self._spawn(_reported(result, self._owner), getattr(result, "close", None))
 
 
 async def _reported(result: Awaitable[Any], owner_ref: weakref.ref[Owner]) -> None:
     try:
         await result
-    except Exception as error:  # noqa: BLE001
-        owner = owner_ref()
-        if owner is not None:
-            owner.report(error)
+    except asyncio.CancelledError as error:
+        if is_being_cancelled():
+            raise
+        _report(owner_ref, error)
+    except FAILURES as error:
+        _report(owner_ref, error)
+
+
+def _report(owner_ref: weakref.ref[Owner], error: BaseException) -> None:
+    owner = owner_ref()
+    if owner is not None:
+        owner.report(error)

@@ -7,46 +7,35 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 
 from . import _bundles
 from ._callbacks import SessionCallbacks
-from ._codec import DecodedPatch, apply_event, decode_patch, encode_document
+from ._codec import encode_document
 from ._content import is_title_change
 from ._contexts import ServerContext, SessionContext
-from ._flow import Connection, Flow, Patch, source_of
+from ._flow import Connection, Flow
 from ._heartbeat import Heartbeat
-from ._output import Output, captured_by, silence
+from ._hooks import FAILURES, call_each
+from ._output import Output
+from ._page_changes import FROM_PAGE, apply_patch
 from ._protocol import Buffer, ClientPatch, DocumentState
+from ._reports import ErrorCallback, Reports, checked_error_callbacks
 from ._stats import RateMeter
-from ._tracebacks import format_traceback
-from ._upstream import lock_column_data, lock_models
-from .errors import InputTypeError, SessionClosedError
+from ._upstream import lock_column_data, lock_models, take_changes_first
+from .errors import SessionClosedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
     from bokeh.document import Document
-    from bokeh.document.events import SessionCallbackAdded, SessionCallbackRemoved
+    from bokeh.document.events import DocumentChangedEvent, SessionCallbackAdded, SessionCallbackRemoved
     from tornado.ioloop import IOLoop
 
-log = logging.getLogger("bokeh_widget")
-
-ErrorCallback = Callable[[BaseException], object]
-
-
-class _FromPage:
-    """Setter that marks changes of a page, so that they are not sent back to it."""
-
-    __slots__ = ("__weakref__",)
-
-
-_FROM_PAGE: Final = _FromPage()
 _sessions: Final[weakref.WeakValueDictionary[int, Session]] = weakref.WeakValueDictionary()
 
 
@@ -83,21 +72,22 @@ class Session:
         self.name = ""
         """For people; empty if nobody gave it one."""
         self.lock: Final = threading.RLock()
-        self.last_error: BaseException | None = None
         self.callback_rate: Final = RateMeter()
         self._document: Document | None = document
         self.title_changes = 0
         """How often the title of a plot has changed."""
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._error_callbacks: list[ErrorCallback] = []
         self._closers: list[Callable[[], object]] = []
         self._is_closing = False
+        self._taken: Final[weakref.WeakSet[DocumentPatchedEvent]] = weakref.WeakSet()
         self.output: Final = Output(functools.partial(list, self._connections))
+        self._reports: Final = Reports(self.output, functools.partial(list, self._connections))
         self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
         self.heartbeat: Final = Heartbeat(self, loop)
         lock_column_data(session_of)
         lock_models(session_of)
+        take_changes_first(session_of)
         document.callbacks.on_change_dispatch_to(self)
         _sessions[id(document)] = self
         self._callbacks = SessionCallbacks(self, loop)
@@ -143,6 +133,11 @@ class Session:
         """How many steps the document has taken since the session began."""
         return self.flow.revision
 
+    @property
+    def owes_hooks(self) -> bool:
+        """Whether something is to be called when the session ends."""
+        return bool(self._closers) or self.context.owes_hooks
+
     def _require_open(self) -> None:
         _ = self.document  # raises
 
@@ -174,6 +169,11 @@ class Session:
         with self.lock:
             self._connections.discard(connection)
             self.close_if_unused(empty_document=True)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Who is sent what changes."""
+        return list(self._connections)
 
     @property
     def has_clients(self) -> bool:
@@ -230,6 +230,7 @@ class Session:
             if self._document is None or self._is_closing:
                 return
             self._is_closing = True
+            ending.enter_context(self.output.cell.here())  # what shows the session is about to go
             try:
                 self._tell_closers()
             finally:
@@ -237,8 +238,8 @@ class Session:
                 if tell_connections:
                     for connection in reversed(connections):
                         ending.callback(connection.close)
-                ending.callback(self._error_callbacks.clear)
-                ending.callback(self.context.end, self.report_error)
+                ending.callback(self._reports.callbacks.clear)
+                ending.callback(self.context.end, functools.partial(self.report_error, what="on_session_destroyed"))
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` once when the session is about to close, while its document is still as it was.
@@ -250,17 +251,7 @@ class Session:
 
     def _tell_closers(self) -> None:
         closers, self._closers = self._closers, []
-        interrupt: BaseException | None = None
-        for callback in closers:
-            try:
-                with captured_by(None):  # what shows the session is about to go
-                    callback()
-            except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
-                self.report_error(error, show=False)
-            except BaseException as error:  # noqa: BLE001  # an interrupt ends the hook that runs, not the others
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
+        call_each(closers, lambda error: self.report_error(error, show=False, what="on_close"))
 
     def _shut(self, document: Document, *, empty_document: bool) -> list[Connection]:
         self._document = None
@@ -277,9 +268,40 @@ class Session:
         if self._owns_document and (empty_document or self.context.application is not None):
             try:
                 document.clear()
-            except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+            except FAILURES as error:
                 self.report_error(error)
         return connections
+
+    # --- as a session of Bokeh's server ------------------------------------------------------
+
+    @property
+    def destroyed(self) -> bool:
+        """The same as :attr:`closed`."""
+        return self.closed
+
+    def destroy(self) -> None:
+        """Close the session, and what shows it: the same as :meth:`close`."""
+        self.close()
+
+    def with_document_locked(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Call a function while the lock is held, and send what it changes as one patch.
+
+        Parameters
+        ----------
+        func : callable
+            A plain function has been called when this method returns. Of a coroutine function each step, from one
+            await to the next, holds the lock.
+        *args
+            Arguments of the function.
+        **kwargs
+            Arguments of the function, by name.
+
+        Returns
+        -------
+        coroutine
+            Gives what the function returns; None if the session is closed, and nothing is called then.
+        """
+        return self.context.with_document_locked(func, *args, **kwargs)
 
     # --- callbacks of the document ---------------------------------------------------------
 
@@ -297,12 +319,28 @@ class Session:
 
     # --- changes made in Python ------------------------------------------------------------
 
+    def take_first(self, event: DocumentChangedEvent) -> None:
+        """Take in a change before the callbacks of the user are called.
+
+        Parameters
+        ----------
+        event : DocumentChangedEvent
+            The document tells of it once more, later.
+        """
+        if isinstance(event, DocumentPatchedEvent):
+            try:
+                self._document_patched(event)
+            finally:
+                self._taken.add(event)
+
     def _document_patched(self, event: DocumentPatchedEvent) -> None:
         # Bokeh's dispatch calls this name
+        if event in self._taken:
+            return
         setter: object = event.setter  # Bokeh's type names its own two classes
         if isinstance(event, ModelChangedEvent) and is_title_change(event):
             self.title_changes += 1
-        if setter is _FROM_PAGE:
+        if setter is FROM_PAGE:
             return
         if isinstance(event, ModelChangedEvent) and event.attr == "subscribed_events":
             # Bokeh subscribes a model when it enters a document, and forgets an on_event() that comes later
@@ -350,86 +388,18 @@ class Session:
     def apply(
         self, patch: ClientPatch, raw_buffers: dict[str, Buffer], on_taken: Callable[[], object] = lambda: None
     ) -> None:
-        """Apply what a client changed, run the callbacks, and tell all clients.
+        """Apply what a client changed, run the callbacks, and tell all clients: see :func:`apply_patch`.
 
         Parameters
         ----------
         patch : ClientPatch
-            Validated in form; it is validated against the document here.
+            Validated in form.
         raw_buffers : dict of str to bytes
-            Its buffers, to be passed on to the other clients.
+            Its buffers.
         on_taken : callable, optional
-            Called when the patch counts as taken: nothing of it was applied before, and from there on each of its
-            events is, and is acknowledged, whatever is raised.
-
-        Raises
-        ------
-        ProtocolError
-            If the patch does not fit the document; nothing of it was applied then.
+            Called when the patch counts as taken.
         """
-        with self.batch():
-            document = self.document
-            decoded = decode_patch(document, patch.events, patch.buffers, setter=_FROM_PAGE)
-            if decoded.stale:
-                log.info("%d events of models that were removed meanwhile came too late", decoded.stale)
-            sources = [source for event in decoded.events if (source := source_of(event)) is not None]
-            bundles = _bundles.required_bundles(list(decoded.created)) if decoded.created else []
-            self.flow.flush()  # what Python changed before goes first
-            conflicts = []
-            try:
-                on_taken()
-                conflicts = [s for s in sources if self.flow.note_page_change(s, patch.revision, patch.client)]
-                self.flow.revision += 1
-                self.flow.patches_received += 1
-                revision = self.flow.revision
-                # after the callbacks: the page then sends its next change when there is time for it
-                self.flow.hold_back(lambda: self._pass_on(patch, revision, raw_buffers, bundles))
-                invoke_with_curdoc(document, lambda: self._apply_all(document, decoded))
-            except BaseException:  # an interrupt of the user
-                self.flow.hold_back(self.flow.leave_gap)  # whether it came before or after a value was set nobody knows
-                raise
-            finally:
-                for source in conflicts:
-                    self.flow.put_whole(source)
-
-    def _pass_on(
-        self, patch: ClientPatch, revision: int, raw_buffers: dict[str, Buffer], bundles: list[_bundles.Bundle]
-    ) -> None:
-        # the events of one page are Python's business: other pages cannot even read them
-        changes = [event for event in patch.events if event["kind"] != "MessageSent"]
-        for connection in list(self._connections):
-            if connection.is_shown:
-                others = connection.has_clients_beside(patch.client)
-                self.flow.send_to(
-                    connection,
-                    Patch(
-                        self.id,
-                        revision,
-                        changes if others else [],
-                        raw_buffers if others else {},
-                        bundles if others else [],
-                        origin=patch.client,
-                        seq=patch.seq,
-                    ),
-                )
-        self.flow.sent_for(patch.client, Patch(self.id, revision, patch.events, raw_buffers))
-
-    def _apply_all(self, document: Document, decoded: DecodedPatch) -> None:
-        # Bokeh walks over all models at the end of a freeze: worth it only where models come or go
-        changes_models = decoded.created or any(event["kind"].startswith("Root") for event in decoded.events)
-        interrupt: BaseException | None = None
-        with document.models.freeze() if changes_models else contextlib.nullcontext():
-            for event in decoded.events:
-                try:
-                    with captured_by(self.output):
-                        apply_event(document, event, setter=_FROM_PAGE)
-                except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
-                    self.report_error(error)
-                except BaseException as error:  # noqa: BLE001  # an interrupt is meant for the callback that runs
-                    interrupt = interrupt or error
-        document.models.flush_synced(lambda model: model not in decoded.created)
-        if interrupt is not None:
-            raise interrupt
+        apply_patch(self, patch, raw_buffers, on_taken)
 
     # --- errors ----------------------------------------------------------------------------
 
@@ -449,9 +419,14 @@ class Session:
             After :meth:`close`.
         """
         self._require_open()
-        self._error_callbacks.extend(checked_error_callbacks(callbacks))
+        self._reports.callbacks.extend(checked_error_callbacks(callbacks))
 
-    def report_error(self, error: BaseException, *, show: bool = True) -> None:
+    @property
+    def last_error(self) -> BaseException | None:
+        """What was reported last."""
+        return self._reports.last
+
+    def report_error(self, error: BaseException, *, show: bool = True, what: str = "") -> None:
         """Show an error where the document is shown, log it, and tell ``on_error`` callbacks.
 
         Parameters
@@ -460,16 +435,11 @@ class Session:
             What happened.
         show : bool, default True
             False for what the page has shown by itself.
+        what : str, optional
+            Which hook failed, for the log; a callback is in the traceback.
         """
-        self.last_error = error
-        # the log of a kernel without handlers is its stderr: JupyterLab would show there once more what is shown here
-        is_seen = show and self.output.error(error_line(error), format_traceback(error))
-        with silence() if is_seen else captured_by(None):
-            log.error("%s", error, exc_info=error)
-        with captured_by(self.output):
-            call_all(self._error_callbacks, error)
-            for connection in list(self._connections):
-                connection.handle_error(error)
+        named = f"session {self.name or self.id[:8]}"
+        self._reports.report(error, show=show, what=f"{what} of {named}" if what else named)
 
 
 def _weak_pump(session: Session) -> Callable[[], None]:
@@ -490,41 +460,6 @@ def _weak_pump(session: Session) -> Callable[[], None]:
             found.lock.release()
 
     return pump
-
-
-def checked_error_callbacks(callbacks: Iterable[object]) -> list[ErrorCallback]:
-    """Check what is given to ``on_error``.
-
-    Parameters
-    ----------
-    callbacks : iterable of callable
-        Each takes the exception.
-
-    Raises
-    ------
-    InputTypeError
-        If one of them cannot be called.
-    """
-    checked: list[ErrorCallback] = []
-    for callback in callbacks:
-        if not callable(callback):
-            raise InputTypeError(f"on_error takes functions of one argument, the exception, but got {callback!r:.80}")
-        checked.append(callback)
-    return checked
-
-
-def error_line(error: BaseException) -> str:
-    """Write an error as one line for people."""
-    return f"{type(error).__name__}: {error}"
-
-
-def call_all(callbacks: Iterable[ErrorCallback], error: BaseException) -> None:
-    """Hand an error to each callback, whatever the others do."""
-    for callback in list(callbacks):
-        try:
-            callback(error)
-        except Exception:
-            log.exception("an on_error callback failed")
 
 
 def session_of(document: Document) -> Session | None:

@@ -11,6 +11,7 @@ from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.model import Model
 from bokeh.themes import Theme, built_in_themes, default
 
+from ._hooks import FAILURES
 from .errors import InputTypeError, InputValueError
 
 if TYPE_CHECKING:
@@ -206,5 +207,5 @@ def follow_scheme(session: Session, scheme: Scheme) -> None:
     try:
         with session.batch():
             invoke_with_curdoc(document, change)
-    except Exception as error:  # noqa: BLE001  # a user's callback may raise anything
+    except FAILURES as error:
         session.report_error(error)

@@ -15,6 +15,7 @@ import tornado
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 _CALLERS: Final = (
     *(str(Path(inspect.getfile(package)).resolve().parent) + os.sep for package in (bokeh, tornado, asyncio)),
@@ -64,7 +65,29 @@ def format_traceback(error: BaseException) -> str:
         _tidy(part.stack)
         waiting += [part.__cause__, part.__context__, *(part.exceptions or [])]
     text = "".join(described.format()).rstrip()
-    return text if len(text) <= _MAX_CHARS else f"…{text[-_MAX_CHARS:]}"
+    if len(text) <= _MAX_CHARS:
+        return text
+    _, found, rest = text[-_MAX_CHARS:].partition("\n")
+    return f"…\n{rest}" if found else f"…{text[-_MAX_CHARS:]}"
+
+
+def from_users_code(error: BaseException) -> TracebackType | None:
+    """Give the traceback of an error from the first frame of the user's on, to raise it once more.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised, directly or not, by code of the user.
+
+    Returns
+    -------
+    traceback or None
+        The whole one where no frame is the user's.
+    """
+    found = error.__traceback__
+    while found is not None and str(Path(found.tb_frame.f_code.co_filename).resolve()).startswith(_CALLERS):
+        found = found.tb_next
+    return found or error.__traceback__
 
 
 def _tidy(stack: traceback.StackSummary) -> None:

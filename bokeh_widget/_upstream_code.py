@@ -14,7 +14,8 @@ from bokeh.core.has_props import HasProps, _default_resolver
 from bokeh.util.compiler import _bundle_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from types import ModuleType
 
     from bokeh.document import Document
 
@@ -36,12 +37,42 @@ def destroy_modules(document: Document) -> None:
     names = {module.__name__ for module in document.modules._modules}  # noqa: SLF001  # no public name
     if not names:
         return
-    for cls in HasProps.model_class_reverse_map.values():
-        if cls.__module__ in names:
-            _default_resolver.remove(cls)  # type: ignore[attr-defined]  # Bokeh's stub lacks it
-    for key in [key for key, text in _bundle_cache.items() if any(name in text for name in names)]:
-        del _bundle_cache[key]
+    forget_classes(names)
     document.modules.destroy()
+
+
+def forget_classes(names: set[str]) -> list[type[HasProps]]:
+    """Take the models that modules have defined, and what was compiled for them, out of Bokeh's registry.
+
+    Parameters
+    ----------
+    names : set of str
+        Of the modules.
+
+    Returns
+    -------
+    list of type
+        The classes, for :func:`remember_classes`.
+    """
+    classes = [cls for cls in HasProps.model_class_reverse_map.values() if cls.__module__ in names]
+    for cls in classes:
+        _default_resolver.remove(cls)  # type: ignore[attr-defined]  # Bokeh's stub lacks it
+    if any(hasattr(cls, "__implementation__") for cls in classes):  # the key is made of names, not of the code
+        for key in [key for key, text in _bundle_cache.items() if any(name in text for name in names)]:
+            del _bundle_cache[key]
+    return classes
+
+
+def remember_classes(classes: Iterable[type[HasProps]]) -> None:
+    """Put classes back into Bokeh's registry, in the place of others of their names.
+
+    Parameters
+    ----------
+    classes : iterable of type
+        Of :func:`forget_classes`.
+    """
+    for cls in classes:
+        _default_resolver._known_models[cls.__qualified_model__] = cls  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def forget_modules(package: str) -> None:
@@ -57,6 +88,20 @@ def forget_modules(package: str) -> None:
     """
     for name in [name for name in list(sys.modules) if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]
+
+
+def forget_names(package: ModuleType) -> None:
+    """Empty the package of an application before it is run again: its modules are imported anew.
+
+    Upstream: Bokeh's server runs a package once. The test is ``test_a_package_is_run_anew_when_it_is_loaded_again``.
+
+    Parameters
+    ----------
+    package : module
+        Of a handler.
+    """
+    for name in [name for name in vars(package) if not (name.startswith("__") and name.endswith("__"))]:
+        delattr(package, name)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._flow import now_ms
-from ._session import all_sessions, error_line
+from ._reports import error_line
+from ._session import all_sessions
 from ._stats import SessionStats, html_table, session_html_table, session_text_table, text_table
 from .widget import open_widgets
 

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, get_args
 
 from ipywidgets import HTML, Accordion, Tab, VBox
 
+from . import _kernel
+from . import widget as widget_module
 from ._cells import cells
-from ._hosting import application_of, context_of
+from ._hosting import context_of
 from ._options import Options
+from ._output import CellPrints
+from ._resolving import application_of
 from .errors import InputTypeError, InputValueError, SessionClosedError
 from .widget import BokehWidget, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from bokeh.application import Application
@@ -139,6 +143,9 @@ class Applications:
         self._opened: Final[weakref.WeakSet[BokehWidget]] = weakref.WeakSet()
         self._panels: Final[list[_Panel]] = []
         self._is_closed = False
+        for application in apps.values():
+            context_of(application).hold(self)
+        weakref.finalize(self, _let_go, apps).atexit = False
 
     def __iter__(self) -> Iterator[str]:
         """Give the prefixes."""
@@ -164,8 +171,11 @@ class Applications:
         ApplicationError
             If the code of the application fails.
         """
+        return self._open(prefix)
+
+    def _open(self, prefix: str) -> BokehWidget:
         widget = BokehWidget(self._find(prefix), **self._options.given)
-        self._opened.add(widget)
+        widget.note_siblings(self._opened)
         return widget
 
     def open(self, prefix: str) -> BokehWidget:
@@ -191,7 +201,7 @@ class Applications:
             If the code of the application fails.
         """
         widget = show(self._find(prefix), **self._options.given)
-        self._opened.add(widget)
+        widget.note_siblings(self._opened)
         return widget
 
     def close(self) -> None:
@@ -204,7 +214,7 @@ class Applications:
         for panel in list(self._panels):
             panel.close()
         for application in self._apps.values():
-            context_of(application).retire()
+            context_of(application).retire(self)
 
     def __enter__(self) -> Self:
         """Give the applications; they are closed when the block ends."""
@@ -223,7 +233,7 @@ class Applications:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # IPython's protocol
         self._require_open()
-        panel = _Panel(self._apps, self._arrangement, self._options, self._panels)
+        panel = _Panel(list(self._apps), self._open, self._arrangement, self._panels)
         self._panels.append(panel)
         cells.pin(panel, opened=True)
         return panel.container._repr_mimebundle_(**kwargs)
@@ -238,28 +248,49 @@ class Applications:
             raise InputValueError(
                 f"no application has the prefix {prefix!r}; there are {', '.join(map(repr, self._apps))}"
             )
-        return self._apps[prefix]
+        found = application_of(self._apps[prefix])
+        if found is not self._apps[prefix]:  # its files have changed
+            self._apps[prefix] = found
+            context_of(found).hold(self)
+        return found
+
+
+def _let_go(apps: dict[str, Application]) -> None:
+    """Unload applications that nobody serves any more, unless sessions are open; garbage collection may call this."""
+
+    def end() -> None:
+        for application in apps.values():
+            context_of(application).session_ended()
+
+    if not _kernel.call_soon(end):
+        end()
 
 
 class _Panel:
     """All applications in one output: a container, and a session for each part that was looked at."""
 
     def __init__(
-        self, apps: dict[str, Application], arrangement: Arrangement, options: Options, siblings: list[_Panel]
+        self,
+        prefixes: list[str],
+        open_session: Callable[[str], BokehWidget],
+        arrangement: Arrangement,
+        siblings: list[_Panel],
     ) -> None:
         self._siblings = siblings
         """Those of the same applications that are open: IPython's history may hold the applications for good."""
-        self._apps = list(apps.values())
-        self._options = options
-        self._places = [VBox() for _ in apps]
-        titles = tuple(apps)
+        self._prefixes = prefixes
+        self._open_session = open_session
+        self._places = [VBox() for _ in prefixes]
+        self._cell = CellPrints()
         if arrangement == "column":
             self.container = VBox(self._places)
+            self._watch_views()
             for index in range(len(self._places)):
                 self._open(index)
             return
         kind = Tab if arrangement == "tabs" else Accordion
-        self.container = kind(self._places, titles=titles)
+        self.container = kind(self._places, titles=tuple(prefixes))
+        self._watch_views()
         self.container.observe(self._selected, "selected_index")
         if self.container.selected_index is not None:
             self._open(self.container.selected_index)
@@ -267,6 +298,23 @@ class _Panel:
     @property
     def model_id(self) -> str:
         return str(self.container.model_id)
+
+    def _watch_views(self) -> None:
+        # sessions tell when no page shows them, but where all applications fail there is none
+        self.container._view_count = 0  # noqa: SLF001  # ipywidgets' trait, by which it counts from then on
+        self.container.observe(self._viewed, "_view_count")
+
+    def _viewed(self, change: Any) -> None:
+        if change["new"] != 0:
+            return
+        ref = weakref.ref(self)
+
+        def look() -> None:
+            panel = ref()
+            if panel is not None and panel.container._view_count == 0:  # noqa: SLF001
+                panel.close_if_unused()
+
+        _kernel.call_later(widget_module.unused_session_lifetime_ms, look)
 
     def _selected(self, change: Any) -> None:
         if change["new"] is not None:
@@ -277,15 +325,19 @@ class _Panel:
         if any(isinstance(child, BokehWidget) for child in place.children):
             return
         _close_all(place.children)  # the error of the last time
+        with self._cell.here():
+            self._fill(place, self._prefixes[index])
+
+    def _fill(self, place: VBox, prefix: str) -> None:
         try:
-            widget = BokehWidget(self._apps[index], **self._options.given)
+            opened = self._open_session(prefix)
         except Exception as error:
-            log.exception("an application could not be opened in its tab")
+            log.exception("the application %s could not be opened in its tab", prefix)
             place.children = (HTML(f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"),)
             return
         ref = weakref.ref(self)
-        widget.when_unused(lambda: None if (panel := ref()) is None else panel.close_if_unused())
-        place.children = (widget,)
+        opened.when_unused(lambda: None if (panel := ref()) is None else panel.close_if_unused())
+        place.children = (opened,)
 
     def _widgets(self) -> list[BokehWidget]:
         return [child for place in self._places for child in place.children if isinstance(child, BokehWidget)]

@@ -12,7 +12,8 @@ from IPython.display import display
 from . import _kernel
 from ._content import add_roots
 from ._opening import Core, Opening, checked_period, give_up
-from ._session import ErrorCallback, checked_error_callbacks
+from ._reports import ErrorCallback, checked_error_callbacks
+from ._tracebacks import from_users_code
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
 from .errors import InputTypeError, SessionClosedError, SessionOpenError
 from .widget import display_opened
@@ -62,7 +63,8 @@ class BokehSession:
     callback_period : float or None
         Seconds from one call of :meth:`periodic_callback` to the next. Set it for the class or for an instance, also
         while the session is open; None, the default, stops the calls. A positive, finite number; anything else raises
-        `InputTypeError` or `InputValueError`.
+        `InputTypeError` or `InputValueError`. Sessions that are open follow their class at the next call, or when the
+        cell ends; what is impossible then is shown under the plot, and changes nothing.
 
     Raises
     ------
@@ -202,11 +204,14 @@ class BokehSession:
         ------
         SessionOpenError
             If it is open, unless this very run of the cell opened it.
+        SessionRefusedError
+            If the setup closes the session.
         InputTypeError, InputValueError
             If the setup makes nothing that can be shown, or an option of the constructor is not accepted.
         Exception
             What the setup or :meth:`on_open` raise; the session is then not open, and nothing is left of it.
         """
+        __tracebackhide__ = True  # IPython then shows the frames of the user
         core = self._core
         if core.opening is None:
             self._begin()
@@ -219,23 +224,30 @@ class BokehSession:
         return self
 
     def _begin(self) -> None:
+        __tracebackhide__ = True
         opening = self._core.opening = Opening(self)
         try:
             opening.set_up()
             opening.schedule()
             display_opened(opening.shown)
             self.on_open()
-        except BaseException:
+        except BaseException as error:
             opening.abandon()
+            error.__traceback__ = from_users_code(error)
             raise
 
     def close(self) -> None:
         """Close the session, and free everything. Idempotent, from wherever it is called.
 
-        An ``async`` callback that closes its own session is cancelled at its next ``await``.
+        An ``async`` callback that closes its own session is cancelled at its next ``await``. If the setup does so,
+        :meth:`open` raises `SessionRefusedError`.
         """
         opening = self._core.opening
-        if opening is not None and not opening.is_ending and opening.widget is not None:
+        if opening is None or opening.is_ending:
+            return
+        if opening.widget is None:
+            opening.refuse()
+        else:
             opening.widget.close()
 
     @property
@@ -355,7 +367,8 @@ class BokehSession:
 
     def __repr__(self) -> str:
         """Tell the name and the state."""
-        period = "" if self._core.is_paused or self.callback_period is None else f", every {self.callback_period:g} s"
+        period_s = None if self._core.opening is None else self._core.opening.period_s
+        period = "" if period_s is None else f", every {period_s:g} s"
         paused = ", paused" if self._core.is_paused else ""
         state = f"open, id {self.id[:8]}{period}{paused}" if self.is_open else "not open"
         return f"<{type(self).__name__} {self.name!r}: {state}>"

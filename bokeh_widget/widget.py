@@ -20,22 +20,15 @@ from ._cells import cells
 from ._export import FileExports
 from ._fallback import with_fallback
 from ._flow import now_ms
-from ._hosting import open_content
+from ._hosting import keep_unused_for, unload_unused
 from ._labels import FOLLOWS_WITHIN_MS, TitleLabel
 from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
 from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
-from ._session import (
-    ErrorCallback,
-    Session,
-    call_all,
-    cell_begins,
-    cell_ends,
-    checked_error_callbacks,
-    error_line,
-    session_of,
-)
+from ._reports import ErrorCallback, call_all, checked_error_callbacks, error_line
+from ._resolving import open_content
+from ._session import Session, cell_begins, cell_ends, session_of
 from ._stats import WidgetStats
 from ._themes import AUTO, dark_attrs
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
@@ -57,8 +50,8 @@ if TYPE_CHECKING:
     from ._content import Content
     from ._fallback import Fallback
     from ._flow import Patch
-    from ._hosting import Showable
     from ._output import OutputChange
+    from ._resolving import Showable
     from ._themes import ThemeLike
 
 log = logging.getLogger("bokeh_widget")
@@ -435,6 +428,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             return self._other_for(run, application)._repr_mimebundle_(**kwargs)
         self._expected_in_run = self._displayed_in_run = run
         cells.pin(self, opened=False)
+        self._session.output.cell.note()
         if run is None and not self.has_clients:
             self._unpin_later()  # no cell lets it go, if no page ever shows it
         self._is_displayed = True
@@ -449,6 +443,8 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         if other is None or other.closed:
             other = self._others[run] = BokehWidget(application, **self._options.given)
             other._error_callbacks.extend(self._error_callbacks)
+            if self._siblings is not None:
+                other.note_siblings(self._siblings)
             cells.pin(other, opened=True)
         return other
 
@@ -457,6 +453,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     _is_displayed = False
     _is_embedded = False
     _unused_callbacks: tuple[Callable[[], object], ...] = ()
+    _siblings: weakref.WeakSet[BokehWidget] | None = None
 
     # --- towards the pages -----------------------------------------------------------------
 
@@ -626,6 +623,11 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         """Call ``callback`` when a page that showed the widget has not shown it for the grace period."""
         self._unused_callbacks += (callback,)
 
+    def note_siblings(self, siblings: weakref.WeakSet[BokehWidget]) -> None:
+        """Join ``siblings``, which are closed together, as do the widgets of other cells that this one opens."""
+        self._siblings = siblings
+        siblings.add(self)
+
     def _unpin_later(self) -> None:
         if self._cancel_unpin is None:
             self._cancel_unpin = _kernel.call_later(
@@ -658,6 +660,7 @@ def _follow_kernel() -> None:
     cells.install()
     cells.watch(cell_begins, _cell_ends)
     _capture.install()
+    keep_unused_for(lambda: unused_session_lifetime_ms)
 
 
 def _cell_ends() -> None:
@@ -741,10 +744,11 @@ def open_widgets() -> list[BokehWidget]:
 
 
 def close_all() -> None:
-    """Close every widget of this package, and the tabs that :func:`serve` made."""
+    """Close every widget of this package, and the tabs that :func:`serve` made; unload all applications."""
     cells.close_opened()
     for widget in list(_widgets):
         try:
             widget.close()
         except Exception:
             log.exception("could not close %r", widget)
+    unload_unused()

@@ -109,6 +109,11 @@ def test_the_end_of_the_kernel_runs_the_hooks(own_kernel: Kernel, tmp_path: Path
     folder = _write(tmp_path / "app", main=SHOWN, app_hooks=TRACING)
     kernel.ok(f"w = BokehWidget({str(folder)!r})\nw")
     kernel.ok("v = show(w.session.context.application)\ndoc = bokeh_widget.BokehWidget(Div()).document\nNone")
+    kernel.ok(
+        f"class Mine(bokeh_widget.BokehSession):\n    def setup_model(self): return Div()\n"
+        f"    def on_close(self): open({str(folder / 'trace.txt')!r}, 'a').write('on_close\\n')\n"
+        "s = Mine().open()"
+    )
     if is_shown:
         _show(kernel, kernel.value("w.model_id"))
     published = len(kernel.published)
@@ -119,6 +124,7 @@ def test_the_end_of_the_kernel_runs_the_hooks(own_kernel: Kernel, tmp_path: Path
         "created",
         "destroyed True",
         "destroyed True",
+        "on_close",
         "unloaded 0",
     ]
     # pages see that the kernel is gone; their widgets are not closed one by one

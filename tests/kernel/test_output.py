@@ -103,6 +103,41 @@ def test_what_nobody_sees_goes_to_the_streams_of_the_kernel(kernel: Kernel) -> N
     assert "LookupError: unseen" in stream.content["text"]
 
 
+def test_what_is_said_at_the_end_and_by_a_later_tab_is_printed_in_the_cell(kernel: Kernel) -> None:
+    run = kernel.ok(
+        "class Closing(bokeh_widget.BokehSession):\n"
+        "    def setup_model(self):\n"
+        "        self.slider = Slider(start=0, end=10, value=1)\n"
+        "        self.slider.on_change('value', lambda attr, old, new: self.close())\n"
+        "        self.document.on_session_destroyed(lambda context: print('destroyed'))\n"
+        "        return self.slider\n"
+        "    def on_close(self):\n        print('on_close')\n        raise LookupError('of on_close')\n"
+        "s = Closing()\ns.open()\nw, slider = s.widget, s.slider"
+    )
+    page = Page(kernel)
+    since = len(kernel.published)
+    page.set_value("slider", 5)
+    kernel.wait_for(lambda message: "destroyed" in message.content.get("text", ""), since=since)
+    said = [message for message in kernel.published[since:] if message.kind == "stream"]
+    assert {message.parent for message in said} == {run.messages[0].parent}
+    texts = {
+        name: "".join(message.content["text"] for message in said if message.content["name"] == name)
+        for name in ("stdout", "stderr")
+    }
+    assert texts["stdout"] == "on_close\ndestroyed\n"
+    assert texts["stderr"].startswith("on_close of session Closing 1: of on_close\nTraceback")
+    run = kernel.ok(
+        "def later(doc):\n    print('opened')\n    doc.add_root(Div())\n"
+        "apps = bokeh_widget.serve({'/': lambda doc: doc.add_root(Div()), '/later': later})\n"
+        "display(apps)\ntabs = apps._panels[0].container.comm.comm_id"
+    )
+    since = len(kernel.published)
+    kernel.comm(kernel.value("tabs"), {"method": "update", "state": {"selected_index": 1}, "buffer_paths": []})
+    stream = kernel.wait_for(lambda message: message.kind == "stream", since=since)
+    assert (stream.content["text"], stream.parent) == ("opened\n", run.messages[0].parent)
+    kernel.ok("apps.close()")
+
+
 def test_an_output_widget_in_a_callback_gets_what_is_its(kernel: Kernel) -> None:
     kernel.ok(
         f"{SLIDER}import ipywidgets\nout = ipywidgets.Output()\n"

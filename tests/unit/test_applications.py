@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import bokeh.io
+import bokeh.io.doc as bokeh_doc
 import pytest
 from bokeh.application import Application
 from bokeh.application.handlers import DirectoryHandler, FunctionHandler, Handler, ScriptHandler
 from bokeh.core.has_props import HasProps
 from bokeh.document import Document
 from bokeh.io import curdoc
-from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.models import Div
 from bokeh.themes import Theme
 from bokeh.util.compiler import _bundle_cache
 
 import bokeh_widget
-from bokeh_widget import BokehWidget
-from bokeh_widget._hosting import application_of, shut_down
+from bokeh_widget import BokehWidget, serve
+from bokeh_widget._hosting import shut_down
+from bokeh_widget._resolving import application_of
 from bokeh_widget._session import all_sessions
 from bokeh_widget.errors import (
     ApplicationError,
@@ -149,7 +150,7 @@ def test_curdoc_is_the_document_while_it_is_filled() -> None:
     widget = BokehWidget(lambda doc: (seen.append(curdoc() is doc), make_document(doc)))
     assert seen == [True]
     assert curdoc() is not widget.document
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
 
 
 def test_roots_may_come_later(page_of: Callable[..., Page]) -> None:
@@ -218,6 +219,19 @@ def _two(doc: Document, x: int) -> None: ...
 def _nothing(doc: Document) -> None: ...
 
 
+class _Late:
+    async def __call__(self, doc: Document) -> None:
+        make_document(doc)
+
+
+async def _method(_self: object, doc: Document) -> None:
+    make_document(doc)
+
+
+async def _coroutine(doc: Document) -> None:
+    make_document(doc)
+
+
 BAD_INPUT: dict[str, tuple[Callable[[Path], Any], dict[str, Any], type[BokehWidgetError], list[str]]] = {
     "no such path": (lambda path: path / "app.py", {}, InputValueError, ["app.py", "no file or directory", ".ipynb"]),
     "another extension": (
@@ -240,13 +254,28 @@ BAD_INPUT: dict[str, tuple[Callable[[Path], Any], dict[str, Any], type[BokehWidg
     "no parameter": (lambda _: lambda: None, {}, InputValueError, ["one argument, the document", "func()"]),
     "two parameters": (lambda _: _two, {}, InputValueError, ["one argument", "func(doc: "]),
     "no signature": (lambda _: max, {}, InputValueError, ["max() is not", "one argument, the document"]),
+    "handler that is a coroutine": (
+        lambda _: type("Late", (Handler,), {"modify_document": _method})(),
+        {},
+        InputTypeError,
+        ["_method()", "at once"],
+    ),
+    "application of a coroutine": (
+        lambda _: Application(FunctionHandler(_coroutine)),
+        {},
+        InputTypeError,
+        ["_coroutine()", "at once"],
+    ),
+    "object that is a coroutine": (lambda _: _Late(), {}, InputTypeError, ["_Late", "at once"]),
+    "function that returns a coroutine": (
+        lambda _: lambda doc: _coroutine(doc),  # noqa: PLW0108  # that is how it comes about
+        {},
+        ApplicationError,
+        ["<lambda>() returns a coroutine", "at once", "add_next_tick_callback"],
+    ),
     "nothing to show": (lambda _: _nothing, {}, EmptyDocumentError, ["doc.add_root(figure)", "_nothing()"]),
     "no handlers": (lambda _: Application(), {}, EmptyDocumentError, ["without handlers", "doc.add_root"]),
 }
-
-
-async def _coroutine(doc: Document) -> None:
-    make_document(doc)
 
 
 BAD_INPUT["coroutine function"] = (lambda _: _coroutine, {}, InputTypeError, ["_coroutine()", "add_next_tick_callback"])
@@ -321,7 +350,7 @@ def test_a_function_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     assert "_broken() raised KeyError: 'no such key'" in str(caught.value)
     assert f"File {__file__!r}, line {_broken.__code__.co_firstlineno + 2}" in str(caught.value)
     assert isinstance(caught.value.__cause__, KeyError)
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
     assert caplog.records == []
 
 
@@ -370,7 +399,7 @@ def test_an_interrupted_script_leaves_nothing_behind(raised: str, tmp_path: Path
     with pytest.raises((KeyboardInterrupt, ApplicationError)):
         BokehWidget(script)
     assert bokeh.io.show is show
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
     assert not any("bokeh_app" in name for name in sys.modules)
     assert logging.getLogger("bokeh.application.application").filters == []
 
@@ -388,9 +417,10 @@ def test_what_has_no_use_in_a_cell_is_said(tmp_path: Path, caplog: pytest.LogCap
     folder = _write(tmp_path / "app", main_py="from bokeh.io import curdoc\ncurdoc().title = 'x'")
     (folder / "templates").mkdir()
     (folder / "templates" / "index.html").write_text("<p>page</p>")
+    apps = serve(folder)
     for _ in range(2):
         with pytest.raises(EmptyDocumentError):
-            BokehWidget(folder)
+            apps["/"]
     [record] = caplog.records
     assert "templates/index.html" in record.getMessage()
 

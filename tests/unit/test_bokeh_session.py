@@ -7,11 +7,14 @@ import dataclasses
 import fractions
 import gc
 import threading
+import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from bokeh.application import Application
+from bokeh.application.handlers import FunctionHandler
 from bokeh.document import Document, without_document_lock
 from bokeh.io import curdoc
 from bokeh.models import Button, Div, Slider
@@ -21,6 +24,7 @@ from tornado.ioloop import IOLoop
 
 import bokeh_widget
 from bokeh_widget import BokehSession, BokehWidget, _kernel, _session, sessions
+from bokeh_widget._hosting import shut_down
 from bokeh_widget.errors import (
     EmptyDocumentError,
     InputTypeError,
@@ -28,10 +32,13 @@ from bokeh_widget.errors import (
     MixedDocumentsError,
     SessionClosedError,
     SessionOpenError,
+    SessionRefusedError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
 
     from tests.unit.wires import Page, Wire
 
@@ -410,14 +417,34 @@ def test_a_thread_closes_it() -> None:
     assert session.events[2:] == ["close False 1"]
 
 
-def test_update_of_the_widget_ends_the_session_and_shows_something_else() -> None:
+def test_the_widget_shows_nothing_but_the_document_of_its_session() -> None:
     session = Simple().open()
-    widget = session.widget
-    widget.update(Div(text="other"))
-    assert session.events[2:] == ["close False 1"]
-    assert not session.is_open
-    assert not widget.closed
-    widget.close()
+    for other in (Div(text="other"), [Div()], Document(), Application(FunctionHandler(lambda _doc: None))):
+        with pytest.raises(InputValueError, match=r"shows the document of its session.*add_root"):
+            session.widget.update(other)
+    session.document.add_root(second := Div())
+    session.widget.update(second)
+    assert session.widget.roots == [second]
+    session.widget.update(session.document)
+    assert session.is_open
+    session.close()
+    assert session.events[2:] == ["close False 2"]
+
+
+def test_a_setup_that_closes_its_session_refuses_it() -> None:
+    class Refusing(Simple):
+        def setup_model(self) -> Div:
+            self.close()
+            return super().setup_model()
+
+    session, widgets = Refusing(), dict(registry._instances)
+    for _ in range(2):
+        with pytest.raises(SessionRefusedError, match=r"setup of <Refusing .* closed it"):
+            session.open()
+        assert not session.is_open
+    assert registry._instances == widgets
+    assert session.div.document is None
+    assert session.events == ["setup"] * 2
 
 
 # --- periods -----------------------------------------------------------------------------------------
@@ -474,6 +501,45 @@ def test_the_period_is_set_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> Non
         assert session.callback_period == 3600
 
     _run(monkeypatch, body)
+
+
+def test_the_period_of_the_class_is_set_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Ticking):
+        pass
+
+    def periods(session: BokehSession) -> list[float]:
+        return [callback.period for callback in session.document.session_callbacks]  # type: ignore[attr-defined]
+
+    async def body() -> None:
+        session, errors = Own().open(), []
+        session.on_error(errors.append)
+        await _calls(session)
+        Own.callback_period = 0.001  # another class than that which has it
+        await _calls(session)
+        assert periods(session) == [1]
+        Own.callback_period = -1
+        await _calls(session, 3)
+        assert [str(error)[:32] for error in errors] == ["callback_period must be a positi"]
+        assert periods(session) == [1]
+        Own.callback_period = None  # type: ignore[assignment]
+        assert await _is_quiet(session)
+        assert periods(session) == []
+
+    _run(monkeypatch, body)
+
+
+def test_the_period_of_the_class_counts_when_the_cell_ends(shell: InteractiveShell) -> None:
+    shell.user_ns["Session"] = session_type = type("Own", (Simple,), {"periodic_callback": lambda _self: None})
+    shell.run_cell("session = Session().open()", cell_id="a")
+    session = shell.user_ns["session"]
+    assert session.document.session_callbacks == []
+    shell.run_cell("Session.callback_period = 2", cell_id="b")
+    assert [callback.period for callback in session.document.session_callbacks] == [2000]
+    shell.run_cell("Session.callback_period = 'often'", cell_id="b")
+    assert "often" in str(session.widget.session.last_error)
+    assert session_type.callback_period == "often"
+    assert "every 2 s" in repr(session)
+    session.close()
 
 
 def test_pause_and_resume(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -680,6 +746,41 @@ def test_sessions_are_named_and_listed(page_of: Callable[..., Page]) -> None:
     assert str(sessions()) == "no open sessions"
     assert sessions()._repr_html_() == "<p>no open sessions</p>"
     assert len({Simple().name, Simple().name}) == 2
+
+
+def test_on_close_is_called_at_the_end_of_the_kernel() -> None:
+    class Broken(Simple):
+        def on_close(self) -> None:
+            raise OSError
+
+    Broken().open()
+    session = Simple().open()
+    assert _session.all_sessions()[-1].owes_hooks
+    shut_down()
+    assert session.events == ["setup", "open True", "close False 1"]
+
+
+def test_an_error_of_the_setup_has_the_frames_of_the_user() -> None:
+    class Broken(BokehSession):
+        def setup_model(self) -> Any:
+            return self.make()
+
+        def make(self) -> Any:
+            raise LookupError("on purpose")
+
+    with pytest.raises(LookupError) as caught:
+        Broken().open()
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[1:] == ["open", "setup_model", "make"]
+
+
+def test_an_error_of_on_close_is_logged_with_the_name_of_the_session(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Simple):
+        def on_close(self) -> None:
+            raise OSError("on purpose")
+
+    Broken(name="noise").open().close()
+    assert [record.getMessage() for record in caplog.records] == ["on_close of session noise: on purpose"]
 
 
 def test_repr_tells_name_state_and_period() -> None:

@@ -118,15 +118,16 @@ def test_each_step_of_an_asynchronous_callback_is_one_batch(how: str) -> None:
     _run(body)
 
 
+@pytest.mark.parametrize("kind", [LookupError, SystemExit])
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("how", ADDERS)
-def test_an_error_is_reported_and_leaves_nothing_behind(how: str, is_async: bool) -> None:
+def test_an_error_is_reported_and_leaves_nothing_behind(how: str, is_async: bool, kind: type[BaseException]) -> None:
     async def body(session: Session, connection: Recording, _div: Div) -> None:
         reported = asyncio.Event()
         session.on_error(lambda _error: reported.set())
 
         def fail() -> None:
-            raise LookupError("on purpose")
+            raise kind("on purpose")
 
         async def fail_later() -> None:
             await asyncio.sleep(0)
@@ -135,9 +136,9 @@ def test_an_error_is_reported_and_leaves_nothing_behind(how: str, is_async: bool
         outside = curdoc()
         ADDERS[how](session.document, fail_later if is_async else fail)
         await reported.wait()
-        assert isinstance(session.last_error, LookupError)
+        assert isinstance(session.last_error, kind)
         session.output.flush()
-        assert connection.errors[0] == "LookupError: on purpose"
+        assert connection.errors[0] == f"{kind.__name__}: on purpose"
         assert curdoc() is outside
         done = asyncio.Event()
         session.document.add_next_tick_callback(done.set)

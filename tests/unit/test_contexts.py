@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import bokeh.io.doc as bokeh_doc
 import pytest
 from bokeh.application import Application
 from bokeh.application import application as bokeh_application
 from bokeh.application.handlers import FunctionHandler
 from bokeh.document import Document
 from bokeh.io import curdoc
-from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.models import Div
 from tornado.ioloop import IOLoop
 
@@ -27,7 +28,7 @@ from bokeh_widget.errors import SessionClosedError
 from tests.unit.test_session import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from bokeh.server.callbacks import PeriodicCallback
 
@@ -191,11 +192,52 @@ def test_a_locked_function_is_one_batch(shown: tuple[Session, Recording, Div]) -
     assert asyncio.run(_await(session.context.with_locked_document(change))) == 5
     assert seen == [True, True, True]
     assert connection.kinds == [["ModelChanged", "ModelChanged"]]
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
+
+
+def test_curdoc_is_that_of_the_context(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, div = shown
+    seen: list[object] = []
+    is_inside, may_end = threading.Event(), threading.Event()
+
+    def hold(_doc: Document) -> None:
+        is_inside.set()
+        may_end.wait(30)
+
+    def look(_attr: str, _old: str, _new: str) -> None:
+        seen.append(curdoc())
+        thread = threading.Thread(target=other.context.with_locked_document, args=(hold,))
+        thread.start()
+        is_inside.wait(30)
+        seen.append(curdoc())
+        may_end.set()
+        thread.join()
+        seen.append(curdoc())
+
+    outside = curdoc()
+    other = Session(Document())
+    div.on_change("text", look)
+    div.text = "changed"
+    other.close()
+    assert seen == [session.document] * 3
+    assert curdoc() is outside
+
+
+def test_curdoc_of_bokeh_itself_reads_what_tests_look_at(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+    seen: list[object] = []
+    session.context.with_locked_document(lambda _doc: seen.extend(bokeh_doc._PATCHED_CURDOCS))
+    assert [entry() for entry in seen] == [session.document]  # type: ignore[operator]
+    with bokeh_doc.patch_curdoc(session.document):
+        assert bokeh_doc._PATCHED_CURDOCS != []
+        bokeh_doc._PATCHED_CURDOCS.append(weakref.ref(other := Document()))  # as who patches by hand
+        assert curdoc() is other
+        bokeh_doc._PATCHED_CURDOCS.pop()
+        assert curdoc() is session.document
 
 
 def test_a_plain_function_need_not_be_awaited(shown: tuple[Session, Recording, Div]) -> None:
@@ -233,12 +275,12 @@ def test_a_locked_coroutine_holds_the_lock_in_each_step(shown: tuple[Session, Re
         await asyncio.sleep(0)
         look_from_a_thread()
         result: str = await locked
+        assert bokeh_doc._PATCHED_CURDOCS == []
         return result
 
     assert asyncio.run(main()) == "done"
     assert free == [False, True]
     assert connection.kinds == [["ModelChanged", "ModelChanged"]] * 2
-    assert _PATCHED_CURDOCS == []
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -255,7 +297,7 @@ def test_what_a_locked_function_raises_is_the_callers(shown: tuple[Session, Reco
     async def main() -> None:
         with pytest.raises(ValueError, match="boom"):
             await session.context.with_locked_document(fail_later if is_async else fail)
-        assert _PATCHED_CURDOCS == []
+        assert bokeh_doc._PATCHED_CURDOCS == []
 
     asyncio.run(main())
     assert session.last_error is None
@@ -276,6 +318,124 @@ def test_a_locked_coroutine_ends_with_its_session(shown: tuple[Session, Recordin
 
     assert asyncio.run(main()) is None
     assert div.text == ""
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_it_gives_is_a_coroutine_for_asyncio(shown: tuple[Session, Recording, Div], is_async: bool) -> None:
+    session, _, _ = shown
+
+    async def later(doc: Document) -> int:
+        await asyncio.sleep(0)
+        return len(doc.roots)
+
+    def call() -> Coroutine[Any, Any, int]:
+        return session.context.with_locked_document(later if is_async else lambda doc: len(doc.roots))
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        found = [await asyncio.create_task(call()), *await asyncio.gather(call(), call())]
+        found.append(await asyncio.wait_for(call(), 30))
+
+        def in_a_thread() -> int:
+            return asyncio.run_coroutine_threadsafe(call(), loop).result(30)
+
+        found.append(await asyncio.to_thread(in_a_thread))
+        found.append(await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), loop)))
+        return found
+
+    assert asyncio.run(main()) == [1] * 6
+    assert session.context._tasks == set()
+
+
+def test_what_nobody_awaits_is_reported_as_of_a_callback(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+    errors: list[BaseException] = []
+    session.on_error(errors.append)
+
+    async def fail(_doc: Document, how: BaseException) -> None:
+        await asyncio.sleep(0)
+        raise how
+
+    async def main() -> None:
+        session.context.with_locked_document(functools.partial(fail, how=ValueError("boom")))
+        await _until(lambda: bool(errors))
+        session.context.with_locked_document(functools.partial(fail, how=SystemExit(3)))  # the loop goes on
+        await _until(lambda: len(errors) == 2)
+        kept = session.context.with_locked_document(functools.partial(fail, how=ValueError("awaited")))
+        await _until(lambda: session.context._tasks == set())
+        with pytest.raises(ValueError, match="awaited"):
+            await kept
+        del kept
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert [str(error)[:80] for error in errors] == [
+        "boom",
+        "a function that was called with a locked document ended with SystemExit(3); retu",
+    ]
+
+
+def test_a_locked_coroutine_that_waits_is_cancelled_with_its_session(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+    seen: list[str] = []
+
+    async def wait(_doc: Document) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cleaned up")
+
+    async def main() -> None:
+        session.context.with_locked_document(wait)
+        locked = session.context.with_locked_document(wait)
+        await asyncio.sleep(0)
+        session.close()
+        assert await asyncio.wait_for(locked, 30) is None
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+    assert seen == ["cleaned up"] * 2
+
+
+def test_a_locked_coroutine_may_close_its_session_and_return(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+
+    async def end(_doc: Document) -> int:
+        session.destroy()
+        return 5
+
+    async def main() -> Any:
+        return await session.context.with_locked_document(end)
+
+    assert asyncio.run(main()) == 5
+    assert session.destroyed
+
+
+def test_a_cancelled_caller_cancels_the_locked_coroutine(shown: tuple[Session, Recording, Div]) -> None:
+    session, _, _ = shown
+
+    async def wait(_doc: Document) -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(session.context.with_locked_document(wait), 0.001)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+    assert session.last_error is None
+
+
+def test_the_session_has_what_one_of_a_server_has(shown: tuple[Session, Recording, Div]) -> None:
+    session, connection, div = shown
+    assert session.context.session is session
+    assert asyncio.run(session.with_document_locked(lambda text: div.update(text=text), text="changed")) is None
+    assert div.text == "changed"
+    assert len(connection.patches) == 1
+    assert not session.destroyed
+    session.destroy()
+    assert session.destroyed
 
 
 def test_after_the_end_nothing_is_called(shown: tuple[Session, Recording, Div]) -> None:
@@ -337,9 +497,35 @@ def test_a_callback_updates_all_sessions(
             await _turns()
             assert [widget.roots[0].text for widget in widgets] == ["1"] * 3
             assert server_context._callbacks is not None
-            assert server_context._callbacks._functions == {}
+            assert server_context._callbacks._callbacks == {}
         else:
             await _until(lambda: widgets[0].roots[0].text == "3")
+
+    _in_kernel(monkeypatch, application, body)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("how", ADDERS)
+def test_a_callback_has_not_the_document_of_who_adds_it(
+    how: str, is_async: bool, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(server_context: ServerContext) -> None:
+        seen: list[object] = []
+        outside = curdoc()
+
+        def look() -> None:
+            seen.append(curdoc())
+
+        async def look_later() -> None:
+            await asyncio.sleep(0)
+            look()
+
+        widget = BokehWidget(application)
+        context = server_context.sessions[0]
+        context.with_locked_document(lambda _doc: ADDERS[how](server_context, look_later if is_async else look))
+        widget.close()
+        await _until(lambda: bool(seen))
+        assert {id(document) for document in seen} == {id(outside)}
 
     _in_kernel(monkeypatch, application, body)
 
@@ -386,9 +572,10 @@ def test_a_callback_may_be_added_and_removed_by_a_thread(
     _in_kernel(monkeypatch, application, body)
 
 
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_error_reaches_every_session_and_later_calls_go_on(
-    is_async: bool, application: Application, monkeypatch: pytest.MonkeyPatch
+    kind: type[BaseException], is_async: bool, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def body(server_context: ServerContext) -> None:
         errors: list[BaseException] = []
@@ -400,7 +587,7 @@ def test_an_error_reaches_every_session_and_later_calls_go_on(
 
         def fail() -> None:
             calls.append(1)
-            raise ValueError("boom")
+            raise kind("boom")
 
         async def fail_later() -> None:
             await asyncio.sleep(0)
@@ -413,6 +600,26 @@ def test_an_error_reaches_every_session_and_later_calls_go_on(
 
     kept: list[BokehWidget] = []
     _in_kernel(monkeypatch, application, body)
+
+
+def test_a_periodic_callback_goes_on_when_what_it_awaits_is_cancelled(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(server_context: ServerContext) -> None:
+        calls: list[int] = []
+
+        async def wait() -> None:
+            calls.append(1)
+            cancelled = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            await cancelled
+
+        server_context.add_periodic_callback(wait, 1)
+        await _until(lambda: len(calls) >= 3)
+
+    with caplog.at_level(logging.ERROR, "bokeh_widget"):
+        _in_kernel(monkeypatch, application, body)
+    assert {type(record.exc_info[1]) for record in caplog.records if record.exc_info} == {asyncio.CancelledError}
 
 
 def test_an_error_without_sessions_is_logged(

@@ -8,10 +8,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+import bokeh.io.doc as bokeh_doc
 import ipywidgets
 import pytest
 from bokeh.document import Document
-from bokeh.io.doc import _PATCHED_CURDOCS
 from bokeh.layouts import row
 from bokeh.models import Slider, Span
 from bokeh.plotting import figure
@@ -41,7 +41,7 @@ def refused_change(match: str = "object") -> Iterator[None]:
     """Expect an assignment to raise, and ``curdoc()`` to be what it was."""
     with pytest.raises(Exception, match=match):
         yield
-    assert _PATCHED_CURDOCS == []
+    assert bokeh_doc._PATCHED_CURDOCS == []
 
 
 def test_bokeh_itself_leaves_curdoc_behind() -> None:

@@ -363,13 +363,16 @@ def _fill(more: Callable[[Document], Any]) -> Callable[[Document], None]:
     return make_document
 
 
-def test_a_callback_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
+def test_a_callback_that_fails_does_not_stop_the_others(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     calls: list[str] = []
     errors: list[BaseException] = []
 
     def blow_up(session_context: Any) -> None:  # noqa: ARG001  # Bokeh looks at the name
         calls.append("blown up")
-        raise ValueError("boom!")
+        raise kind("boom!")
 
     async def blow_up_later(session_context: Any) -> None:
         await asyncio.sleep(0)
@@ -384,7 +387,9 @@ def test_a_callback_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptur
         widget.close()
     assert sorted(calls) == ["blown up", "blown up", "blown up", "fine"]
     assert recorder.calls[-1] == "destroyed"
-    assert [record.getMessage() for record in caplog.records] == ["boom!"] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"on_session_destroyed of session {session.id[:8]}: boom!"
+    ] * 3
     assert len(errors) == 3
     assert str(session.last_error) == "boom!"
     assert all_sessions() == []
@@ -721,10 +726,11 @@ def test_changed_files_unload_the_application_that_they_were(
     hooks.write_text(code.format("old"))
     old = BokehWidget(tmp_path)
     hooks.write_text(code.format("new") + "# longer")
-    BokehWidget(tmp_path)
+    new = BokehWidget(tmp_path)
     assert capsys.readouterr().out.split("\n")[:-1] == ["loaded old", "loaded new"]
     old.close()
     assert capsys.readouterr().out == "unloaded old\n"
+    assert not new.closed
     shut_down()
     assert capsys.readouterr().out == "unloaded new\n"
 

@@ -370,6 +370,36 @@ def test_an_output_widget_in_a_callback_gets_what_is_its(streams: dict[str, Stre
     own.close()
 
 
+@with_streams
+def test_coroutines_in_one_output_widget_do_not_mix(streams: dict[str, Stream], wire: Wire) -> None:  # noqa: ARG001
+    own, outputs = ipywidgets.Output(), [_make(Recording()) for _ in range(2)]
+    turns = [asyncio.Event() for _ in range(2)]
+    _capture.wrap_output_widget()
+
+    async def callback(index: int) -> None:  # as Steps do: each step is captured anew
+        with captured_by(outputs[index]):
+            own.__enter__()
+        await turns[index].wait()
+        with captured_by(outputs[index]):
+            print(f"in the widget {index}")
+            own.__exit__(None, None, None)
+            print(f"under plot {index}")
+
+    async def body() -> None:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            both = [tasks.create_task(callback(index)) for index in range(2)]
+            for turn, task in zip(turns, both, strict=True):  # the first to enter is the first to leave
+                await asyncio.sleep(0)
+                turn.set()
+                await task
+
+    asyncio.run(body())
+    _capture.remove()
+    assert [_text(output) for output in outputs] == ["under plot 0\n", "under plot 1\n"]
+    assert streams["stdout"].getvalue() == "in the widget 0\nin the widget 1\n"
+    own.close()
+
+
 def test_streams_are_wrapped_once_and_left_as_they_were() -> None:
     stream = Stream()
     for _ in range(2):
@@ -458,6 +488,15 @@ def test_an_error_is_shown_with_the_traceback_of_the_user_and_not_logged_to_the_
     finally:
         logging.getLogger("bokeh_widget").removeHandler(handler)
         session.close()
+
+
+def test_a_traceback_that_is_long_is_cut_at_a_line() -> None:
+    text = format_traceback(ValueError("\n".join(f"line {number}" for number in range(10_000))))
+    first, second, *_, last = text.split("\n")
+    assert (first, last) == ("…", "line 9999")
+    assert second.startswith("line ")
+    assert len(text) <= 20_001
+    assert len(format_traceback(ValueError("x" * 100_000))) == 20_001
 
 
 def test_an_error_without_frames_of_the_user_has_all_of_them() -> None:

@@ -235,6 +235,18 @@ def test_close_leaves_nothing(arrangement: Any) -> None:
             use()
 
 
+def test_close_closes_sessions_that_other_cells_have_opened(shell: InteractiveShell) -> None:
+    shell.user_ns["apps"] = apps = serve({"/": one, "/b": two})
+    run = lambda code, cell_id: shell.run_cell(code, store_history=True, cell_id=cell_id).raise_error()  # noqa: E731
+    run("w = apps['/b']\nw", "a")
+    run("w", "b")
+    run("del w\n1", "a")
+    run("gc.collect()", "c")
+    assert _texts() == ["two"]
+    apps.close()
+    assert _texts() == []
+
+
 def test_close_unloads_as_a_server_does() -> None:
     recorder = Recorder()
     application = Application(recorder)
@@ -297,6 +309,21 @@ def test_tabs_whose_output_is_cleared_are_closed(wire: Wire, monkeypatch: pytest
     assert container.comm is None
     assert _texts() == []
     assert not cells._pins
+
+
+def test_tabs_that_all_failed_are_closed_when_their_output_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[Callable[[], None]] = []
+    monkeypatch.setattr("bokeh_widget._kernel.call_later", lambda _ms, callback: timers.append(callback))
+    container = _shown(serve({"/": lambda _doc: 1 / 0}))
+    for count in (1, 0, 1):  # it is moved
+        container.set_state({"_view_count": count})
+    timers.pop()()
+    assert container.comm is not None
+    container.set_state({"_view_count": 0})
+    timers.pop()()
+    assert container.comm is None
+    assert not cells._pins
+    assert timers == []
 
 
 def test_tabs_that_were_closed_are_free_though_the_history_holds_the_applications(shell: InteractiveShell) -> None:
