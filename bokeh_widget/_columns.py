@@ -70,11 +70,11 @@ def stream_in_place(  # noqa: PLR0917  # Bokeh's own order
         rows[name] = checked
     old = dict(data)
     made = _made.setdefault(source, {})
-    columns: dict[str, Any] = data
+    grown: dict[str, Any] = {}
     for name, values in rows.items():
-        column, start = _appended(data[name], values, rollover, made.get(name))
-        made[name] = (weakref.ref(column), start)
-        dict.__setitem__(columns, name, column)  # of dict, since Bokeh's own sends the whole data
+        grown[name], start = _appended(data[name], values, rollover, made.get(name))
+        made[name] = (weakref.ref(grown[name]), start)
+    dict.update(data, grown)  # of dict, since Bokeh's own sends the whole data; all at once, should that be interrupted
     hint = ColumnsStreamedEvent(document, source, "data", dict(new_data), rollover, setter)
     _tell_owners(data, old, hint)
     return True

@@ -383,6 +383,12 @@ class Session:
         with self.lock:
             self.flow.flush()
 
+    def leave_gap(self) -> None:
+        """Have the pages ask for the document: it may have changed without telling."""
+        with self.lock:
+            if not self.closed:
+                self.flow.leave_gap()
+
     # --- changes made in a page ------------------------------------------------------------
 
     def apply(

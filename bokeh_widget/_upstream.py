@@ -38,6 +38,9 @@ class Guard(Protocol):
     def take_first(self, event: DocumentChangedEvent) -> None:
         """Take in a change before the document tells of it."""
 
+    def leave_gap(self) -> None:
+        """Take note that something may have changed of which nobody was told."""
+
 
 def lock_column_data(guard_of: GuardOf) -> None:
     """Let one thread at a time stream to or patch the sources of a document, and have their columns grow in place.
@@ -161,8 +164,14 @@ def _locked(
             if guard is None:
                 return method(*args, **kwargs)
             with guard.lock:
-                done = first is not None and first(*args, **kwargs)
-                return None if done else method(*args, **kwargs)
+                try:
+                    done = first is not None and first(*args, **kwargs)
+                    return None if done else method(*args, **kwargs)
+                except Exception:
+                    raise
+                except BaseException:  # an interrupt, perhaps after the change and before it was told of
+                    guard.leave_gap()
+                    raise
 
         return call
 

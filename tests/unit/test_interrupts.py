@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from bokeh.core.serialization import Serializer
+from bokeh.document.callbacks import DocumentCallbackManager
 from bokeh.events import ButtonClick
 from bokeh.io import curdoc
 from bokeh.layouts import row
@@ -17,6 +19,8 @@ from bokeh_widget.errors import CustomModelError
 from tests.unit.lossy import LossyPage, assert_followed, shown_page, talk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bokeh.model import Model
 
     from tests.unit.wires import Wire
@@ -65,6 +69,32 @@ def test_what_fails_in_a_flush_is_a_gap_that_pages_are_told_of(
             patched.setattr(owner, name, fail)
             with pytest.raises(type(failure)):
                 change_both(widget, slider, box, Div(text="new"))
+        talk(page)
+        assert_followed(widget, page)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda source: source.stream({"x": np.full(1, 2.0), "y": np.full(1, 2.0)}),
+        lambda source: source.patch({"x": [(0, 5.0)]}),
+    ],
+    ids=["stream", "patch"],
+)
+def test_an_interrupt_after_rows_have_changed_and_before_that_is_told_of(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, change: Callable[[ColumnDataSource], None]
+) -> None:
+    source = ColumnDataSource({"x": np.zeros(1), "y": np.zeros(1)})
+    with BokehWidget(Div(tags=[source])) as widget:
+        page = shown_page(widget, wire)
+        source.stream({"x": np.ones(1), "y": np.ones(1)})
+        with monkeypatch.context() as patched:
+            patched.setattr(DocumentCallbackManager, "trigger_on_change", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                change(source)
+        talk(page)
+        assert_followed(widget, page)
+        source.stream({"x": np.full(1, 3.0), "y": np.full(1, 3.0)})
         talk(page)
         assert_followed(widget, page)
 
