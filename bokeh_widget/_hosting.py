@@ -111,22 +111,23 @@ class _Turn:
                 "is not loaded meanwhile; let server_context.add_next_tick_callback() do that later"
             )
         patience_s = _PATIENCE_S if any(session.flow.is_held_here for session in all_sessions()) else None
-        with self._freed:
-            if not self._freed.wait_for(lambda: self._turn is None, patience_s):
-                raise ApplicationError(
-                    f"another thread loads or unloads the application {name}, and has not ended within {patience_s} s, "
-                    "while this one holds the lock of a document, for which the other may wait; open the application "
-                    "in a cell, or in a callback that is marked with without_document_lock"
-                )
-            self._turn = turn
         try:
+            with self._freed:
+                if not self._freed.wait_for(lambda: self._turn is None, patience_s):
+                    raise ApplicationError(
+                        f"another thread loads or unloads the application {name}, and has not ended within "
+                        f"{patience_s} s, while this one holds the lock of a document, for which the other may wait; "
+                        "open the application in a cell, or in a callback that is marked with without_document_lock"
+                    )
+                self._turn = turn
             _turns_of_context.set((*outer, turn))
             yield
         finally:
             _turns_of_context.set(outer)
             with self._freed:
-                self._turn = None
-                self._freed.notify_all()
+                if self._turn is turn:
+                    self._turn = None
+                    self._freed.notify()
 
 
 class ApplicationContext:

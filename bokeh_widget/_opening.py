@@ -182,13 +182,15 @@ class Opening:
 
     def cell_ended(self) -> None:
         """Follow the class, whose period may have been set; one that is impossible is reported, and changes nothing."""
-        period: object = None if self.is_ending else self.owner.callback_period
-        if self.is_ending or self.widget is None or period is self._seen_period or period == self._seen_period:
+        widget = self.widget
+        if self.is_ending or widget is None or widget.closed:
             return
         try:
-            self.schedule()
-        except (InputTypeError, InputValueError) as error:
-            self.widget.session.report_error(error)
+            period: object = self.owner.callback_period
+            if period is not self._seen_period and period != self._seen_period:
+                self.schedule()
+        except FAILURES as error:  # also of a property, which may compute the period
+            widget.session.report_error(error)
 
     def _make_callback(self) -> Any:
         def callback() -> Awaitable[None] | None:

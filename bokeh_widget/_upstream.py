@@ -111,8 +111,7 @@ def _guard_of_callbacks(callbacks: DocumentCallbackManager, guard_of: GuardOf) -
 def _taken_first(guard_of: GuardOf) -> Callable[[Method], Method]:
     def make(method: Method) -> Method:
         def trigger_on_change(callbacks: DocumentCallbackManager, event: DocumentChangedEvent) -> None:
-            is_held = callbacks.hold_value is not None
-            guard = None if is_held or event.callback_invoker is None else _guard_of_callbacks(callbacks, guard_of)
+            guard = None if callbacks.hold_value is not None else _guard_of_callbacks(callbacks, guard_of)
             try:
                 if guard is not None:
                     guard.take_first(event)

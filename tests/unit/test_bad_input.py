@@ -181,7 +181,7 @@ def test_on_error_takes_callables(callback: Any) -> None:
     with pytest.raises(InputTypeError) as caught:
         widget.on_error(print, callback)
     _is_helpful(caught.value, repr(callback), "one argument, the exception")
-    assert widget.session._error_callbacks == []
+    assert widget.session._reports.callbacks == []
 
 
 # --- what is closed -------------------------------------------------------------------------------

@@ -528,6 +528,28 @@ def test_the_period_of_the_class_is_set_while_it_runs(monkeypatch: pytest.Monkey
     _run(monkeypatch, body)
 
 
+def test_a_period_that_cannot_be_computed_keeps_no_cell_from_its_end(shell: InteractiveShell) -> None:
+    class Computed(Simple):
+        is_broken = False
+
+        @property
+        def callback_period(self) -> float:  # type: ignore[override]
+            if self.is_broken:
+                raise LookupError("on purpose")
+            return 2
+
+        def periodic_callback(self) -> None:
+            """Do nothing."""
+
+    shell.user_ns["Session"] = Computed
+    shell.run_cell("session = Session().open()", cell_id="a")
+    session = shell.user_ns["session"]
+    shell.run_cell("session.is_broken = True", cell_id="b")
+    assert isinstance(session.widget.session.last_error, LookupError)
+    assert not session.widget.session.flow.is_blocked
+    session.close()
+
+
 def test_the_period_of_the_class_counts_when_the_cell_ends(shell: InteractiveShell) -> None:
     shell.user_ns["Session"] = session_type = type("Own", (Simple,), {"periodic_callback": lambda _self: None})
     shell.run_cell("session = Session().open()", cell_id="a")

@@ -11,7 +11,7 @@ from bokeh.io import curdoc
 from bokeh.layouts import row
 from bokeh.models import Button, ColumnDataSource, Div, Slider
 
-from bokeh_widget import BokehWidget, _bundles, _session
+from bokeh_widget import BokehWidget, _bundles, _page_changes
 from bokeh_widget._codec import PatchFrame
 from bokeh_widget.errors import CustomModelError
 from tests.unit.lossy import LossyPage, assert_followed, shown_page, talk
@@ -158,7 +158,7 @@ def test_an_interrupt_before_a_change_is_applied_leaves_it_to_be_sent_again(
     for name in ("decode_patch", "source_of"):
         world.page.set(world.slider.id, "value", 5)
         with monkeypatch.context() as patched:
-            patched.setattr(_session, name, interrupt)
+            patched.setattr(_page_changes, name, interrupt)
             with pytest.raises(KeyboardInterrupt):
                 world.deliver()
         assert world.slider.value != 5

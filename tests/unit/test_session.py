@@ -365,6 +365,23 @@ def test_a_change_whose_callback_fails_reaches_the_pages(
     assert connection.patches[-1].events[0]["attr"] == "data"
 
 
+def test_a_callback_of_the_document_that_fails_keeps_no_change_from_the_pages() -> None:
+    def fail(_event: Any) -> None:
+        raise LookupError("on purpose")
+
+    document = Document()
+    document.on_change(fail)  # is called before the session
+    session, connection = Session(document), Recording()
+    session.connect(connection)
+    with pytest.raises(LookupError):
+        document.add_root(Div())
+    with pytest.raises(LookupError):
+        document.title = "new"
+    document.remove_on_change(fail)
+    session.close()
+    assert connection.kinds == [["RootAdded"], ["TitleChanged"]]
+
+
 def test_changes_of_a_held_document_reach_the_pages_whichever_callback_fails(
     session: Session, connection: Recording, slider: Slider
 ) -> None:
