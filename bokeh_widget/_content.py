@@ -15,7 +15,7 @@ from bokeh.models.ui import UIElement
 from .errors import EmptyDocumentError, InputTypeError, InputValueError, MixedDocumentsError
 
 if TYPE_CHECKING:
-    from bokeh.document.events import ModelChangedEvent
+    from collections.abc import Sequence
 
     from ._contexts import SessionContext
 
@@ -95,18 +95,12 @@ def own_document() -> Document:
     return document
 
 
-def label_of(document: Document, root_ids: list[str] | None) -> str:
-    """Give what screen readers say of what is shown: the titles of the plots in it, as they are now."""
-    roots = [root for root in document.roots if root_ids is None or root.id in root_ids]
+def label_of(roots: Sequence[Model]) -> str:
+    """Give what is said of what is shown: the titles of the plots in it, as they are now."""
     plots = [plot for root in roots for plot in root.select({"type": Plot}) if isinstance(plot, Plot)]
     plots.sort(key=lambda plot: (len(plot.id), plot.id))  # as they were made
     titles = [plot.title.text for plot in plots if isinstance(plot.title, Title) and isinstance(plot.title.text, str)]
     return ", ".join(dict.fromkeys(filter(None, titles))) or ("Plot" if plots else "Bokeh document")
-
-
-def is_title_change(event: ModelChangedEvent) -> bool:
-    """Tell whether a change may be one of what :func:`label_of` gives."""
-    return event.attr == "title" or (event.attr == "text" and isinstance(event.model, Title))
 
 
 def add_roots(document: Document, found: object, maker: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from bokeh.embed.bundle import bundle_for_objs_and_resources
 from bokeh.resources import Resources
 
+from ._content import label_of
 from ._export import json_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def with_fallback(
     tuple of dict
         The output, and its metadata.
     """
-    label = shown.aria_label[:MAX_LABEL_CHARACTERS]
+    label = (shown.aria_label or label_of(shown.roots))[:MAX_LABEL_CHARACTERS]
     beside = {"text/plain": f"Bokeh: {label}. To see it live, run this cell in JupyterLab or Notebook 7."}
     if fallback == "html":
         beside["text/html"] = _frame_of(shown, label)

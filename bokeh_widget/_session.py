@@ -16,7 +16,6 @@ from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 from . import _bundles
 from ._callbacks import SessionCallbacks
 from ._codec import encode_document
-from ._content import is_title_change
 from ._contexts import ServerContext, SessionContext
 from ._flow import Connection, Flow
 from ._heartbeat import Heartbeat
@@ -74,8 +73,6 @@ class Session:
         self.lock: Final = threading.RLock()
         self.callback_rate: Final = RateMeter()
         self._document: Document | None = document
-        self.title_changes = 0
-        """How often the title of a plot has changed."""
         self._owns_document = owns_document
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._closers: list[Callable[[], object]] = []
@@ -338,8 +335,6 @@ class Session:
         if event in self._taken:
             return
         setter: object = event.setter  # Bokeh's type names its own two classes
-        if isinstance(event, ModelChangedEvent) and is_title_change(event):
-            self.title_changes += 1
         if setter is FROM_PAGE:
             return
         if isinstance(event, ModelChangedEvent) and event.attr == "subscribed_events":

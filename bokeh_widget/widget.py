@@ -21,7 +21,6 @@ from ._export import FileExports
 from ._fallback import with_fallback
 from ._flow import now_ms
 from ._hosting import keep_unused_for, unload_unused
-from ._labels import FOLLOWS_WITHIN_MS, TitleLabel
 from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
@@ -143,7 +142,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     _root_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
     _fallback = traitlets.Unicode(default_value=None, allow_none=True).tag(sync=True)
     _dark_theme = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
-    aria_label = traitlets.Unicode(help="What screen readers say of the plot.").tag(sync=True)
+    aria_label = traitlets.Unicode(help="What screen readers say of the plot; empty for its titles.").tag(sync=True)
     # the value is made when it is asked for: always the current document, never a snapshot
     _document = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget._state_to_json())  # noqa: SLF001
 
@@ -176,21 +175,18 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         self._pages = Pages(wire, runtime().provide)
         self._pages.follows_scheme = self._options.theme == AUTO
         self._due = waker.alarm(_weak_call(self, BokehWidget.send_due))
-        self._titles_due = waker.alarm(_weak_call(self, BokehWidget._follow_titles))
         self._expected_in_run = cells.current_run
         self._state = State.CREATED
         self._cancel_unpin: Any = None
         self._session = self._open_session(content)
         try:
-            self._label = TitleLabel(self._session, content.root_ids)
-            label = self._label.text if aria_label is None else aria_label
             super().__init__(
                 layout=layout,
                 _bokehjs=runtime(),
                 _root_ids=content.root_ids,
                 _fallback=fallback,
                 _dark_theme=dark_attrs() if self._pages.follows_scheme else None,
-                aria_label=label,
+                aria_label=aria_label or "",
             )
         except BaseException:
             self._session.disconnect(self)  # its timers stop, and the models are free again
@@ -335,9 +331,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             if new.revision != state["revision"]:
                 state, bundles = new.encode_state()
             self.set_trait("_root_ids", content.root_ids)
-            self._label = TitleLabel(new, content.root_ids)
-            if self._options.aria_label is None:
-                self.aria_label = self._label.text
             self._pages.enter(new, state["revision"])
             if self.is_shown:
                 self._bokehjs.provide(bundles)
@@ -380,7 +373,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             self._cancel_unpin = None
         cells.unpin(self)
         self._due.cancel()
-        self._titles_due.cancel()
         with self._hold_session() as session:
             self._pages.leave(session)
             self._pages.clients.clear()
@@ -432,7 +424,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         if run is None and not self.has_clients:
             self._unpin_later()  # no cell lets it go, if no page ever shows it
         self._is_displayed = True
-        self._label.bring_to(self)
         if self._pages.is_due:
             self._due.within(_DUE_MS)
         return with_fallback(self, super()._repr_mimebundle_(**kwargs), self._options.fallback)
@@ -500,16 +491,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         """
         if patch.session == self._session.id:  # else it is of a document that update() brings, or has replaced
             self._pages.send_patch(patch)
-            self._follow_titles_soon()
-
-    def _follow_titles_soon(self) -> None:
-        if self._label.is_behind:
-            self._titles_due.within(FOLLOWS_WITHIN_MS)
-
-    def _follow_titles(self) -> None:
-        with self._hold_session():
-            if not self.closed:
-                self._label.bring_to(self)
 
     def send_sync(self, revision: int) -> None:
         """Ask every client where it is.
@@ -594,7 +575,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
                 return
             had_views = self.has_views
             self._pages.take(session, message, buffers)
-            self._follow_titles_soon()
             self._update_state()
         if self.has_views:
             if self._cancel_unpin is not None:

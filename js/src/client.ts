@@ -10,6 +10,7 @@ import { type Arrival, Arrivals } from "./arrivals";
 import { type BundleSource, load_bokehjs, missing_bundles, page_registry, type ReplicaInfo } from "./bokehjs";
 import { answer_export } from "./exports";
 import { type SavedPicture, saved_picture_of } from "./fallback";
+import { label_of, TitleChanges } from "./labels";
 import { type HiddenViews, type Place, Places, type Shown } from "./places";
 import { Presence } from "./presence";
 import {
@@ -62,6 +63,7 @@ const MAX_WAITING = 1000;
 
 export class Client {
   readonly id = random_id();
+  readonly title_changes = new TitleChanges();
 
   readonly #host: Host;
   readonly #places = new Places((error, place) => this.fail("render", error, place));
@@ -190,6 +192,7 @@ export class Client {
     this.#arrivals.clear();
     this.#presence.call_off();
     this.#uplink.stop();
+    this.title_changes.stop();
   }
 
   async #settled(): Promise<void> {
@@ -211,6 +214,13 @@ export class Client {
   /** The models that the places show. */
   get roots(): readonly HasProps[] {
     return this.#places.first_views.map(({ model }) => model);
+  }
+
+  /** What screen readers say of it; empty while there is no document. */
+  get label(): string {
+    const ids = this.#host.root_ids();
+    const roots = this.#replica?.document.roots().filter(({ id }) => ids?.includes(id) ?? true);
+    return this.#bokeh === null || roots === undefined ? "" : label_of(this.#bokeh, roots);
   }
 
   /** A picture of what is shown; null if nothing is. */
@@ -467,6 +477,7 @@ export class Client {
     const next: Replica = new Replica(bokeh, state, on_changes, (error) => this.fail("send a change", error), {
       is_replacement: is_same_session && seq !== null,
       theme: old === null && seq === null ? this.#first_theme() : null,
+      on_title: this.title_changes.tell_later,
     });
     let hidden: HiddenViews = new Map();
     let replayed = seq ?? this.#uplink.seq;
@@ -543,6 +554,7 @@ export class Client {
     if (bokeh !== null && replica !== null) {
       const is_wanted = (): boolean => this.#connected && this.#replica === replica;
       await this.#places.build(this.#shown(bokeh, replica, is_wanted));
+      this.title_changes.tell();
     }
   }
 
@@ -634,6 +646,7 @@ export class Client {
       this.#coalesced += replica.coalesced;
       this.#replica = null;
       replica.dispose();
+      this.title_changes.stop();
     }
     page_registry()._replicas.delete(this.#describe);
   }

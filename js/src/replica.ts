@@ -6,6 +6,7 @@ import type { DocumentEvent } from "@bokeh/bokehjs/build/js/lib/document/events"
 import { change_of, changed_event, changed_model, event_of, is_fit } from "./changes";
 import { Coalescer } from "./coalescing";
 import { ChangeEncoder, type EncodedChanges } from "./encoder";
+import { may_change_label } from "./labels";
 import { type DocumentState, exact_buffer } from "./protocol";
 import { type ThemeAttrs, with_theme } from "./scheme";
 import { after_patch, type BokehRoot, release_document } from "./upstream";
@@ -19,6 +20,8 @@ export interface ReplicaOptions {
   readonly is_replacement?: boolean;
   /** Defaults of the models, where Python's document does not have the theme of the page yet. */
   readonly theme?: ThemeAttrs | null;
+  /** Is called when a title may have changed, on whichever side. */
+  readonly on_title?: () => void;
 }
 
 /** In a stream the ranges follow the data 60 times a second, and nobody waits for it: as for an acknowledgement. */
@@ -35,6 +38,7 @@ export class Replica {
   readonly #on_changes: () => void;
   readonly #on_error: (error: unknown) => void;
   readonly #is_replacement: boolean;
+  readonly #on_title: (() => void) | undefined;
   /** What BokehJS reads of a document and does not write: classes of data models, callbacks of the document. */
   readonly #unwritten: Readonly<Record<string, unknown>>;
   #is_scheduled = false;
@@ -59,6 +63,7 @@ export class Replica {
     this.#on_changes = on_changes;
     this.#on_error = on_error;
     this.#is_replacement = options.is_replacement ?? false;
+    this.#on_title = options.on_title;
     this.session = state.session;
     this.revision = state.revision;
     const buffers = new Map(Object.entries(state.buffers).map(([id, data]) => [id, exact_buffer(data)] as const));
@@ -114,6 +119,9 @@ export class Replica {
   readonly #on_document_change = (event: DocumentEvent): void => {
     const events = "events" in event ? (event.events as DocumentEvent[]) : [event];
     for (const single of events) {
+      if (may_change_label(single)) {
+        this.#on_title?.();
+      }
       if (single.sync && !(this.#is_replacement && says_ready(single))) {
         if (this.#changes.is_empty) {
           this.#is_urgent = false;

@@ -250,6 +250,7 @@ export class BokehWidgetView extends DOMWidgetView {
   declare private _forget_handlers: () => void;
   declare private _output: OutputRegion;
   declare private _leave_connection: () => void;
+  declare private _leave_titles: () => void;
 
   override initialize(parameters: Parameters<DOMWidgetView["initialize"]>[0]): void {
     this._forget_handlers = track_message_handlers(this.model, () => super.initialize(parameters));
@@ -262,9 +263,6 @@ export class BokehWidgetView extends DOMWidgetView {
     plot.classList.add("bokeh-widget-plot");
     plot.setAttribute("role", "figure");
     plot.tabIndex = 0;
-    const label = (): void => plot.setAttribute("aria-label", this.model.get("aria_label") as string);
-    label();
-    this.listenTo(this.model, "change:aria_label", label);
     const notices = document.createElement("div");
     notices.classList.add("bokeh-widget-notices");
     notices.setAttribute("role", "status");
@@ -274,6 +272,10 @@ export class BokehWidgetView extends DOMWidgetView {
     this._leave_connection = this.model.connection.add_place(line);
     const output = document.createElement("div");
     const { client, widget_manager } = this.model;
+    const label = (): void => plot.setAttribute("aria-label", (this.model.get("aria_label") as string) || client.label);
+    label();
+    this.listenTo(this.model, "change:aria_label", label);
+    this._leave_titles = client.title_changes.follow(label);
     this._output = new OutputRegion(output, rendermime_of(widget_manager), () => client.clear_output());
     this.el.append(
       plot,
@@ -307,6 +309,7 @@ export class BokehWidgetView extends DOMWidgetView {
     this._place_id = undefined;
     this._forget_handlers();
     this._leave_connection();
+    this._leave_titles();
     this._output.dispose();
     if (id !== undefined) {
       void this.model.client.remove_place(id);

@@ -53,7 +53,6 @@ ORDER: Final = (
     "_reports",
     "_page_changes",
     "_session",
-    "_labels",
     "_themes",
     "_clients",
     "_wire",

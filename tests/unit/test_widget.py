@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.layouts import column, row
-from bokeh.models import Button, ColumnDataSource, Div, Line, Plot, Slider, Title
+from bokeh.models import Button, ColumnDataSource, Div, Line, Plot, Slider
 from bokeh.plotting import figure
 from bokeh.themes import Theme
 from ipywidgets import HBox, Layout
@@ -19,7 +19,6 @@ from bokeh_widget import BokehWidget, State
 from bokeh_widget._protocol import PROTOCOL_VERSION
 from bokeh_widget.errors import BrowserError, InputTypeError
 from tests.unit.comparing import assert_same_documents
-from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -431,52 +430,24 @@ def test_show_gives_the_widget(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_label(make: Callable[[], Any], label: str) -> None:
+    def said(widget: BokehWidget) -> str:
+        bundle, _ = widget._repr_mimebundle_()
+        return str(bundle["text/plain"]).removeprefix("Bokeh: ").partition(". To see it")[0]
+
     with BokehWidget(Div()) as widget:
         widget.update(make())
-        assert widget.aria_label == label
+        assert (said(widget), widget.aria_label) == (label, "")
     with BokehWidget(make()) as widget:
-        assert widget.aria_label == label
+        assert said(widget) == label
     with BokehWidget(make(), aria_label="mine") as widget:
         widget.update(Div())
-        assert widget.aria_label == "mine"
+        assert (said(widget), widget.aria_label) == ("mine", "mine")
     with pytest.raises(InputTypeError, match="aria_label must be a text or None, but got 3"):
         BokehWidget(make(), aria_label=3)  # type: ignore[arg-type]
 
 
-def test_label_follows_the_titles(wire: Wire, page_of: Callable[..., Page]) -> None:
+def test_label_follows_the_titles() -> None:
     plot = figure(title="Sales")
-    widget = BokehWidget(row(plot, Div()))
-    plot.title.text = "Costs"
-    widget._repr_mimebundle_()
-    assert widget.aria_label == "Costs"
-    page = page_of(widget)
-    sent = len(wire.of(widget))
-
-    def labels() -> list[str]:
-        states = [message.data for message in wire.of(widget)[sent:] if message.data["method"] == "update"]
-        return [state["state"]["aria_label"] for state in states]
-
-    plot.background_fill_color = "#000000"
-    widget.document.select_one({"type": Div}).text = "no title"
-    widget.session.flush()
-    assert not widget._label.is_behind
-    for number in range(20):
-        plot.title.text = f"Frame {number}"
-        widget.session.flush()
-    wait_until(lambda: widget.aria_label == "Frame 19")
-    assert labels() == ["Frame 19"]
-    plot.title = Title(text="Another")
-    widget.session.flush()
-    wait_until(lambda: widget.aria_label == "Another")
-    page.patch({"kind": "ModelChanged", "model": {"id": plot.title.id}, "attr": "text", "new": "Of the page"})
-    wait_until(lambda: widget.aria_label == "Of the page")
-    widget.aria_label = "mine"
-    plot.title.text = "Not any more"
-    widget.session.flush()
-    wait_until(lambda: not widget._label.is_behind)
-    assert widget.aria_label == "mine"
-    widget.close()
-    with BokehWidget(figure(title="Sales"), aria_label="mine") as other:
-        other.roots[0].title.text = "Costs"
-        other._repr_mimebundle_()
-        assert other.aria_label == "mine"
+    with BokehWidget(row(plot, Div())) as widget:
+        plot.title.text = "Costs"
+        assert widget._repr_mimebundle_()[0]["text/plain"].startswith("Bokeh: Costs. ")
