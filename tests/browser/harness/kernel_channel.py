@@ -108,6 +108,9 @@ def _request(connection_file: Path, code: str, expressions: dict[str, str], time
             if reply is None or reply["parent_header"].get("msg_id") != sent["header"]["msg_id"]:
                 continue
             content: dict[str, Any] = reply["content"]
+            if content["status"] == "aborted":  # a cell has just failed, and takes with it what was asked meanwhile
+                sent = client.session.send(socket, "execute_request", request)
+                continue
             if content["status"] != "ok":
                 raise KernelError(plain_traceback(content.get("traceback", [content["status"]])))
             return content
