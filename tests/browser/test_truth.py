@@ -127,6 +127,7 @@ def assert_equal(*pages: NotebookPage) -> None:
     """Wait until nothing is on its way, and compare every model of every page with Python's."""
     for page in pages:
         wait_in_page(page, f"{REPLICAS}[0].in_flight + {REPLICAS}[0].waiting", 0)
+        wait_in_kernel(page, "w.stats.changes_waiting", 0)
     for page in pages:
         wait_in_page(page, f"{REPLICAS}[0].revision", page.eval_in_kernel("w.session.revision"))
         python: dict[str, dict[str, Any]] = json.loads(page.eval_in_kernel("__import__('json').dumps(values())"))
