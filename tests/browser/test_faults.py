@@ -204,4 +204,7 @@ def test_a_page_that_is_cut_off_is_noticed_and_comes_back_as_it_was(lab: Noteboo
     wait_in_page(lab, f"{REPLICAS}[0].revision", lab.eval_in_kernel("w.session.revision"))
     expect(lab.output(0).locator(".bk-Div")).to_have_text("changed meanwhile")
     assert lab.page.evaluate(f"{REPLICAS}[0].document.get_model_by_name('slider').value") == 42
-    assert lab.page.evaluate(f"{REPLICAS}[0].resyncs") == lab.eval_in_kernel("w.stats.resyncs") == 1
+    # one, or two where the page has asked again before the first one came
+    resyncs = lab.eval_in_kernel("w.stats.resyncs")
+    assert resyncs in {1, 2}
+    wait_in_page(lab, f"{REPLICAS}[0].resyncs", resyncs)

@@ -307,6 +307,8 @@ def test_custom_model_compiled_by_bokeh(fresh: NotebookPage) -> None:
 
 def test_hold_sends_one_patch(notebook: NotebookPage) -> None:
     _open(notebook, "w.document.hold('combine')\nfor i in range(20): plot.title.text = f'{i}'\nw.document.unhold()")
+    # the ranges that the page has fitted to the data are told of a moment later
+    wait_in_page(notebook, f"{REPLICAS}[0].in_flight + {REPLICAS}[0].waiting", 0)
     before = notebook.eval_in_kernel("w.session.revision")
     notebook.run(1)
     wait_in_page(notebook, model_value("plot", "title.text"), "19")

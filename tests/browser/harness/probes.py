@@ -31,24 +31,6 @@ _COUNT_INSTANCES: Final = """function () {
     return count;
 }"""
 
-_COUNT_BOKEH: Final = """function () {
-    const kinds = [SOURCES].flatMap((bokeh) => [
-        bokeh.require("document").Document,
-        bokeh.require("core/has_props").HasProps,
-        bokeh.require("core/view").View,
-    ]);
-    const counts = kinds.map(() => 0);
-    for (const found of this) {
-        for (const [index, kind] of kinds.entries()) {
-            if (found instanceof kind) {
-                const own = Object.getOwnPropertyDescriptor(found, "constructor")?.value;
-                counts[index] += own?.prototype !== found;
-            }
-        }
-    }
-    return Array.from({ length: counts.length / 3 }, (_, index) => counts.slice(3 * index, 3 * index + 3));
-}"""
-
 _TWO_FRAMES: Final = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 
 
@@ -124,11 +106,6 @@ def count_instances(page: Page, prototype: str) -> int:
     ValueError
         If the expression throws or its value is no object.
     """
-    return int(_of_instances(page, prototype, _COUNT_INSTANCES))
-
-
-def _of_instances(page: Page, prototype: str, function: str) -> Any:
-    """Call a function of JavaScript on the array of what inherits from a prototype, and return its value."""
     group = "harness_count_instances"
     with cdp(page) as session:
         try:
@@ -143,11 +120,15 @@ def _of_instances(page: Page, prototype: str, function: str) -> Any:
             )
             counted = session.send(
                 "Runtime.callFunctionOn",
-                {"functionDeclaration": function, "objectId": found["objects"]["objectId"], "returnByValue": True},
+                {
+                    "functionDeclaration": _COUNT_INSTANCES,
+                    "objectId": found["objects"]["objectId"],
+                    "returnByValue": True,
+                },
             )
         finally:
             session.send("Runtime.releaseObjectGroup", {"objectGroup": group})
-    return counted["result"]["value"]
+    return int(counted["result"]["value"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +184,20 @@ def bokeh_counts(page: Page, sources: Mapping[str, str] | None = None) -> dict[s
     dict of str to BokehCounts
         One entry for each source the page has now; two names of one object count once, under the first.
     """
-    found: dict[str, str] = {}
+    counts: dict[str, BokehCounts] = {}
+    expressions: list[str] = []
     for name, expression in (bokeh_sources() if sources is None else sources).items():
-        known = ", ".join(found.values())
-        if page.evaluate(f"() => Boolean({expression}) && ![{known}].includes({expression})"):
-            found[name] = expression
-    if not found:
-        return {}
-    # One query for all: it collects garbage until there is no more, which takes most of its time.
-    counts = _of_instances(page, "Object.prototype", _COUNT_BOKEH.replace("SOURCES", ", ".join(found.values())))
-    return {name: BokehCounts(*numbers) for name, numbers in zip(found, counts, strict=True)}
+        known = ", ".join(expressions)
+        if not page.evaluate(f"() => Boolean({expression}) && ![{known}].includes({expression})"):
+            continue
+        expressions.append(expression)
+        # three queries: one for all objects of the page is faster, and now and then keeps the views that it has found
+        counts[name] = BokehCounts(
+            documents=count_instances(page, f'({expression}).require("document").Document.prototype'),
+            models=count_instances(page, f'({expression}).require("core/has_props").HasProps.prototype'),
+            views=count_instances(page, f'({expression}).require("core/view").View.prototype'),
+        )
+    return counts
 
 
 def screenshot(target: Page | Locator, path: Path) -> Path:
