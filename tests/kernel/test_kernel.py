@@ -355,7 +355,9 @@ def test_errors_of_callbacks_reach_on_error_and_the_log(kernel: Kernel) -> None:
     assert kernel.value("curdoc() is w.document") is False
     kernel.ok("w.document.add_next_tick_callback(fail)\nw.document.add_next_tick_callback(fail_later)")
     kernel.wait_value("sorted(errors)[1:]", ["LookupError('async')", "LookupError('tick')"])
-    assert kernel.value("sorted(records)") == ["async", "list index out of range", "tick"]
+    named = f"session {kernel.value('w.session.id')[:8]}"
+    said = [f"{named}: {text}" for text in ("async", "list index out of range", "tick")]
+    assert kernel.value("sorted(records)") == said
     assert kernel.value("curdoc() is w.document") is False
     kernel.ok("logging.getLogger('bokeh_widget').removeHandler(keep)")
 
