@@ -21,7 +21,7 @@ from ._protocol import (
     SyncMessage,
     Transfer,
 )
-from ._transfer import pieces, total_bytes
+from ._transfer import piece_bytes, pieces, total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -148,12 +148,13 @@ class Wire:
         )
 
     def _message(self, content: PatchMessage | DocumentMessage, buffers: list[Buffer], *, client: str | None) -> None:
-        if total_bytes(buffers) <= self.frame_limit_bytes:
+        size_bytes = total_bytes(buffers)
+        if size_bytes <= self.frame_limit_bytes:
             self._frame(content, buffers)
             return
         transfer_id = uuid.uuid4().hex
         sizes = [memoryview(buffer).nbytes for buffer in buffers]
-        chunks = list(pieces(buffers, self.frame_limit_bytes))
+        chunks = list(pieces(buffers, piece_bytes(size_bytes, self.frame_limit_bytes)))
         offset = 0
         for index, chunk in enumerate(chunks):
             self._frame(

@@ -894,6 +894,53 @@ def test_widgets_have_names_and_need_them(playground: Playground, shared: Page) 
     assert len(found) == len(names)
 
 
+INDEX: Final = """name => {
+    const view = upstream.view(handle);
+    const { glyph } = view.views.find_one(view.model.document.get_model_by_name(name));
+    return { is_sorted: glyph.index.index._pos == glyph.index.index._boxes.length, glyph };
+}"""
+
+
+def test_an_index_is_sorted_for_whoever_looks_into_it(playground: Playground, shared: Page) -> None:
+    """If the second half fails, BokehJS sorts an index when it is needed: take ``lazy_index`` out."""
+    x = np.arange(1000.0)
+    fig = plot()
+    fig.line(x, x % 7, name="line")
+    fig.scatter(x, x % 5, name="points")
+    text = document_json([fig])
+
+    def is_sorted(page: Page, name: str) -> bool:
+        found: bool = page.evaluate(f"name => ({INDEX})(name).is_sorted", name)
+        return found
+
+    look = f"rect => [...({INDEX})('line').glyph.index.indices(rect)]"
+    inside = {"x0": 2.5, "x1": 30.5, "y0": 5.5, "y1": 9}
+    expected = [i for i in range(1000) if 2.5 < i < 30.5 and i % 7 == 6]
+    shared.evaluate("async text => { globalThis.handle = await upstream.open(text) }", text)
+    assert not is_sorted(shared, "line")
+    assert shared.evaluate(f"() => ({INDEX})('line').glyph.bounds()") == {"x0": 0, "x1": 999, "y0": 0, "y1": 6}
+    assert not is_sorted(shared, "line")
+    assert shared.evaluate(look, inside) == expected
+    assert shared.evaluate(look, inside) == expected
+    assert is_sorted(shared, "line")
+    assert is_sorted(shared, "points"), "those that are in the frame are looked for with every painting"
+    shared.evaluate(
+        "name => Bokeh.documents[0].get_model_by_name(name).data_source.stream({x: [1000], y: [6]})", "line"
+    )
+    shared.evaluate("() => upstream.next_frames(2)")
+    assert not is_sorted(shared, "line")
+    assert shared.evaluate(look, {**inside, "x0": 985, "x1": 1001}) == [986, 993, 1000]
+    assert shared.evaluate(f"() => ({INDEX})('line').glyph.index.bounds({json.dumps(inside)})") == {
+        "x0": expected[0],
+        "x1": expected[-1],
+        "y0": 6,
+        "y1": 6,
+    }
+    bare = playground.page("lazy_index", bundles=CORE)
+    bare.evaluate("async text => { globalThis.handle = await upstream.open(text) }", text)
+    assert is_sorted(bare, "line")
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Closing in the middle of something
 

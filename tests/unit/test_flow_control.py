@@ -17,7 +17,7 @@ from bokeh.models import ColumnDataSource, Div, Slider
 from bokeh_widget import BokehWidget, _flow
 from bokeh_widget._flow import weight_of
 from bokeh_widget._outbox import Outbox
-from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, pieces
+from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, piece_bytes, pieces
 from bokeh_widget._waker import THREAD_NAME, Waker
 from bokeh_widget.errors import InputTypeError, InputValueError
 from tests.unit.comparing import assert_same_documents
@@ -346,6 +346,20 @@ def test_pieces_are_views() -> None:
     assert [b"".join(run) for run in cut] == [bytes(range(4)), bytes(range(4, 8)), bytes([8, 9]) + b"ab", b"c"]
     data[0] = 99
     assert bytes(cut[0][0])[0] == 99
+
+
+@pytest.mark.parametrize(
+    ("total", "limit", "expected"),
+    [
+        (10_000_000, 8_000_000, 512_000),
+        (10_000_000, 100_000, 100_000),
+        (64_000_000, 8_000_000, 1_000_000),
+        (64_000_001, 8_000_000, 1_000_001),
+        (2_000_000_000, 8_000_000, 8_000_000),
+    ],
+)
+def test_pieces_are_small_but_not_many(total: int, limit: int, expected: int) -> None:
+    assert piece_bytes(total, limit) == expected
 
 
 def assembled(messages: list[Sent]) -> Sent:

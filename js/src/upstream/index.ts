@@ -1,5 +1,6 @@
 /**
- * Work-arounds for what BokehJS keeps after a document or a view of it is closed, and for names that it does not give.
+ * Work-arounds for what BokehJS keeps after a document or a view of it is closed, for names that it does not give, and
+ * for what it computes in vain.
  *
  * Each cause has a name ({@link Cause}), one function, and the upstream issue if there is one.
  * `tests/browser/test_upstream.py` proves for each that nothing is left with it and something is
@@ -12,6 +13,7 @@
 import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
 import { failed_document, received_models, reset_interaction, stale_models, web_sources } from "./documents";
 import { math_classes, math_provider, webgl } from "./drawing";
+import { lazy_index } from "./indices";
 import { in_scope, undo_all, wrap } from "./ledger";
 import {
   autocomplete_menu,
@@ -233,6 +235,7 @@ const WORK_AROUNDS: readonly (readonly [Cause, (state: State) => void])[] = [
   ["web_sources", web_sources],
   ["shapes", shapes],
   ["accessible_names", accessible_names],
+  ["lazy_index", lazy_index],
 ];
 
 /** What is done for each view that is removed. */

@@ -33,6 +33,7 @@ export type Cause =
   | "help_button"
   | "interactive_state"
   | "late_views"
+  | "lazy_index"
   | "math_classes"
   | "math_provider"
   | "multi_choice"
