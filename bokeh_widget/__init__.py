@@ -9,12 +9,13 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import diagnostics, errors, serving, session, widget  # noqa: F401  # as type checkers see them
+    from ._connected import State
     from ._session import Session
     from ._stats import ClientStats, SessionStats, WidgetStats
     from .diagnostics import Info, Sessions, info, sessions
     from .serving import Applications, serve
     from .session import BokehSession
-    from .widget import BokehWidget, State, close_all, show
+    from .widget import BokehWidget, close_all, show
 
 __all__ = [
     "Applications",
@@ -46,7 +47,7 @@ _HOMES: Final = {
     "Session": "_session",
     "SessionStats": "_stats",
     "Sessions": "diagnostics",
-    "State": "widget",
+    "State": "_connected",
     "WidgetStats": "_stats",
     "close_all": "widget",
     "info": "diagnostics",

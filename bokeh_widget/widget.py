@@ -1,22 +1,19 @@
-"""The widget: traits and wiring. What it wires is in the private modules beside it."""
+"""The widget: what users see, and wiring. What it wires is in the private modules beside it."""
 
 from __future__ import annotations
 
-import contextlib
-import enum
 import itertools
 import logging
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import traitlets
 from bokeh.core.types import ID
 from IPython.display import display
-from ipywidgets import widget_serialization
 
 from . import _capture, _kernel
-from ._bokehjs import BokehJSModel, runtime
+from ._bokehjs import runtime
 from ._cells import cells
+from ._connected import ConnectedWidget, weak_call, weak_send
 from ._export import FileExports
 from ._fallback import with_fallback
 from ._flow import now_ms
@@ -24,21 +21,18 @@ from ._hosting import keep_unused_for, unload_unused
 from ._options import Options
 from ._pages import Pages
 from ._pictures import PictureExports
-from ._protocol import PROTOCOL_VERSION, Buffer, ClientGone, DocumentState, KernelMessage, parse_client_message
 from ._reports import ErrorCallback, call_all, checked_error_callbacks, error_line
 from ._resolving import open_content
 from ._session import Session, cell_begins, cell_ends, session_of
 from ._stats import WidgetStats
 from ._themes import AUTO, dark_attrs
 from ._transfer import DEFAULT_FRAME_LIMIT_BYTES
-from ._version import __version__
 from ._waker import waker
-from ._weak import CollectableDOMWidget
 from ._wire import Wire
-from .errors import ProtocolError, SessionClosedError
+from .errors import SessionClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     from bokeh.application import Application
@@ -48,8 +42,6 @@ if TYPE_CHECKING:
 
     from ._content import Content
     from ._fallback import Fallback
-    from ._flow import Patch
-    from ._output import OutputChange
     from ._resolving import Showable
     from ._themes import ThemeLike
 
@@ -65,16 +57,7 @@ _numbers: Final = itertools.count()
 _widgets: Final[weakref.WeakSet[BokehWidget]] = weakref.WeakSet()
 
 
-class State(enum.Enum):
-    """Where a widget is in its life."""
-
-    CREATED = "created"
-    SHOWN = "shown"
-    HIDDEN = "hidden"
-    CLOSED = "closed"
-
-
-class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
+class BokehWidget(FileExports, PictureExports, ConnectedWidget):
     """A live Bokeh document as a Jupyter widget.
 
     Parameters
@@ -128,24 +111,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     >>> widget.close()
     """
 
-    _model_name = traitlets.Unicode("BokehWidgetModel").tag(sync=True)
-    _model_module = traitlets.Unicode("bokeh-widget").tag(sync=True)
-    _model_module_version = traitlets.Unicode("*").tag(sync=True)
-    _view_name = traitlets.Unicode("BokehWidgetView").tag(sync=True)
-    _view_module = traitlets.Unicode("bokeh-widget").tag(sync=True)
-    _view_module_version = traitlets.Unicode("*").tag(sync=True)
-
-    # any version of the front end is taken, so that ours can say in the cell which one is wrong
-    _package_version = traitlets.Unicode(__version__).tag(sync=True)
-    _protocol_version = traitlets.Int(PROTOCOL_VERSION).tag(sync=True)
-    _bokehjs = traitlets.Instance(BokehJSModel).tag(sync=True, **widget_serialization)
-    _root_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
-    _fallback = traitlets.Unicode(default_value=None, allow_none=True).tag(sync=True)
-    _dark_theme = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
-    aria_label = traitlets.Unicode(help="What screen readers say of the plot; empty for its titles.").tag(sync=True)
-    # the value is made when it is asked for: always the current document, never a snapshot
-    _document = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget._state_to_json())  # noqa: SLF001
-
     def __init__(
         self,
         obj: Showable,
@@ -166,7 +131,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             aria_label=aria_label,
             fallback=fallback,
         )
-        wire = Wire(_weak_send(self), frame_limit_bytes)
+        wire = Wire(weak_send(self), frame_limit_bytes)
         _follow_kernel()
         content = open_content(obj, argv=argv, theme=self._options.theme)
         self.pause_when_hidden = pause_when_hidden
@@ -174,9 +139,8 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         self._others: weakref.WeakValueDictionary[int | None, BokehWidget] = weakref.WeakValueDictionary()
         self._pages = Pages(wire, runtime().provide)
         self._pages.follows_scheme = self._options.theme == AUTO
-        self._due = waker.alarm(_weak_call(self, BokehWidget.send_due))
+        self._due = waker.alarm(weak_call(self, BokehWidget.send_due))
         self._expected_in_run = cells.current_run
-        self._state = State.CREATED
         self._cancel_unpin: Any = None
         self._session = self._open_session(content)
         try:
@@ -255,11 +219,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         return [model for model in found if model is not None]
 
     @property
-    def state(self) -> State:
-        """Created, shown in some page, hidden, or closed."""
-        return State.CLOSED if self.comm is None else self._state
-
-    @property
     def stats(self) -> WidgetStats:
         """What the widget did so far, and which pages show it; a notebook displays it as a table."""
         session, flow = self._session, self._session.flow
@@ -282,11 +241,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
                 callbacks_per_s=session.callback_rate.per_s(now),
                 last_error="" if session.last_error is None else error_line(session.last_error),
             )
-
-    @property
-    def closed(self) -> bool:
-        """Whether the widget, or the session that it shows, has been closed."""
-        return self.comm is None or self._session.closed
 
     def update(self, obj: Showable, *, argv: list[str] | None = None) -> None:
         """Show something else in the same place; the old document is freed.
@@ -440,164 +394,16 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
         return other
 
     _shown_in_run: int | None = None
-    _displayed_in_run: int | None = None
-    _is_displayed = False
-    _is_embedded = False
     _unused_callbacks: tuple[Callable[[], object], ...] = ()
     _siblings: weakref.WeakSet[BokehWidget] | None = None
 
-    # --- towards the pages -----------------------------------------------------------------
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether a page shows the widget, or will within the cell that runs now.
-
-        While a cell runs, no message of a page is read: what a cell made or displayed is taken
-        to be on its way to a page until the cell ends.
-        """
-        if self.has_clients:
-            return True
-        return self._expected_in_run is not None and self._expected_in_run == cells.current_run
-
-    @property
-    def will_be_shown(self) -> bool:
-        """Whether a page shows the widget, or will: this cell displayed it, or one whose page has not answered yet."""
-        if self.has_clients or self._displayed_in_run is None:
-            return self.has_clients
-        is_expected = self._state is State.CREATED and _kernel.running_cell_id() is not None
-        return self._displayed_in_run == cells.current_run or is_expected
-
-    @property
-    def has_clients(self) -> bool:
-        """Whether a page shows the widget by now."""
-        return len(self._pages.clients) > 0
-
-    @property
-    def has_views(self) -> bool:
-        """Whether a page has views of the widget; one that does not answer any more, too: it may be asleep."""
-        return self._pages.clients.has_views
-
-    def has_clients_beside(self, client: str) -> bool:
-        """Tell whether another client than ``client`` shows the widget."""
-        return self._pages.clients.has_beside(client)
-
-    def send_patch(self, patch: Patch) -> None:
-        """Send one revision of the document to every client.
-
-        Parameters
-        ----------
-        patch : Patch
-            The revision, encoded.
-        """
-        if patch.session == self._session.id:  # else it is of a document that update() brings, or has replaced
-            self._pages.send_patch(patch)
-
-    def send_sync(self, revision: int) -> None:
-        """Ask every client where it is.
-
-        Parameters
-        ----------
-        revision : int
-            Where the document is.
-        """
-        self._pages.wire.sync(self._session.id, revision)
-
-    def beat(self, session_id: str) -> None:
-        """Ask pages that are silent where they are, and give up those that do not answer.
-
-        Parameters
-        ----------
-        session_id : str
-            Whose beat it is.
-        """
-        if session_id == self._session.id:
-            self._pages.beat(self._session)
-            self._update_state()
-
-    def send_output(self, change: OutputChange) -> None:
-        """Show under the plot what callbacks printed, displayed and raised.
-
-        Parameters
-        ----------
-        change : OutputChange
-            What is new of it.
-        """
-        self._pages.wire.output(change, self._session.id, None)
-
-    def _state_to_json(self) -> DocumentState | None:
-        if self.comm is None:  # the widget is being made: the user gets the error
-            return self._pages.initial_state(self._session)
-        is_embedded = self._is_embedded or _kernel.is_running_cell()
-        return self._pages.current_state(self._session, is_embedded=is_embedded)
-
-    def _get_embed_state(self, drop_defaults: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  # ipywidgets'
-        with self._embedded():
-            return super()._get_embed_state(drop_defaults)
-
-    @contextlib.contextmanager
-    def _embedded(self) -> Iterator[None]:
-        """Have the whole document in the state, however large: it is kept without a kernel that could send it."""
-        self._is_embedded = True
-        try:
-            yield
-        finally:
-            self._is_embedded = False
-
-    def send_saved_state(self) -> None:
-        """Send the document as state, for who executes and saves a notebook and has no page that follows it."""
-        if not self._is_displayed or self.closed or self.has_clients:
-            return
-        with self._hold_session() as session:
-            if self._pages.has_stale_state(session):
-                with self._embedded():
-                    self.send_state("_document")
-
-    def send_due(self) -> None:
-        """Send the document that was too large to come with the comm, once something displays the widget."""
-        if not self._pages.is_due:
-            return
-        with self._hold_session() as session:
-            if self._pages.is_due and self._is_displayed and not self.closed:
-                self._pages.send_document(session, None)
-
-    # --- from the pages --------------------------------------------------------------------
-
-    def _handle_custom_msg(self, content: object, buffers: Sequence[Buffer]) -> None:
-        super()._handle_custom_msg(content, buffers)
-        if self.closed:
-            return
-        with self._hold_session() as session:
-            try:
-                message = parse_client_message(content, buffers)
-            except ProtocolError as error:
-                session.report_error(error)
-                self._pages.refuse_malformed(content, error)
-                return
-            had_views = self.has_views
-            self._pages.take(session, message, buffers)
-            self._update_state()
+    def _views_changed(self, *, had_views: bool, is_gone: bool) -> None:
         if self.has_views:
             if self._cancel_unpin is not None:
                 self._cancel_unpin()
                 self._cancel_unpin = None
-        elif had_views and not isinstance(message, ClientGone):
+        elif had_views and not is_gone:
             self._unpin_later()  # the page lives, and shows it no more
-
-    @contextlib.contextmanager
-    def _hold_session(self) -> Iterator[Session]:
-        """Hold the lock of the session; ``update()`` may bring another one while it is awaited."""
-        while True:
-            session = self._session
-            with session.lock:
-                if session is self._session:
-                    yield session
-                    return
-
-    @contextlib.contextmanager
-    def hold_pages(self) -> Iterator[tuple[Session, Pages]]:
-        """Hold the lock of the session, and give what talks to its pages."""
-        with self._hold_session() as session:
-            yield session, self._pages
 
     def when_unused(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when a page that showed the widget has not shown it for the grace period."""
@@ -611,7 +417,7 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
     def _unpin_later(self) -> None:
         if self._cancel_unpin is None:
             self._cancel_unpin = _kernel.call_later(
-                unused_session_lifetime_ms, _weak_call(self, BokehWidget._unpin_unused)
+                unused_session_lifetime_ms, weak_call(self, BokehWidget._unpin_unused)
             )
 
     def _unpin_unused(self) -> None:
@@ -624,12 +430,6 @@ class BokehWidget(FileExports, PictureExports, CollectableDOMWidget):
             cells.unpin(self)
             for callback in self._unused_callbacks:
                 callback()
-
-    def _update_state(self) -> None:
-        if self.has_clients:
-            self._state = State.SHOWN
-        elif self._state is State.SHOWN:
-            self._state = State.HIDDEN
 
 
 _DUE_MS: Final = 30.0
@@ -650,29 +450,6 @@ def _cell_ends() -> None:
     if _kernel.running_cell_id() is None:  # no notebook page: nbclient executes it, and keeps states but no messages
         for widget in list(_widgets):
             widget.send_saved_state()
-
-
-def _weak_send(widget: BokehWidget) -> Callable[[KernelMessage, list[Buffer]], None]:
-    # a widget that held itself would live until a garbage collection
-    ref = weakref.ref(widget)
-
-    def send(message: KernelMessage, buffers: list[Buffer]) -> None:
-        found = ref()
-        if found is not None:
-            found.send(message, buffers)
-
-    return send
-
-
-def _weak_call(widget: BokehWidget, method: Any) -> Any:
-    ref = weakref.ref(widget)
-
-    def call() -> None:
-        found = ref()
-        if found is not None:
-            method(found)
-
-    return call
 
 
 def _disconnect_dead(session_ref: weakref.ref[Session]) -> None:

@@ -69,6 +69,7 @@ ORDER: Final = (
     "_capture",
     "_weak",
     "_bokehjs",
+    "_connected",
     "widget",
     "_opening",
     "session",
@@ -76,7 +77,7 @@ ORDER: Final = (
     "serving",
     "__init__",
 )
-EDGES: Final = {"_kernel", "_options", "_capture", "_weak", "_bokehjs", "widget", "session", "serving"}
+EDGES: Final = {"_kernel", "_options", "_capture", "_weak", "_bokehjs", "_connected", "widget", "session", "serving"}
 FRONT: Final = {"ipywidgets", "IPython", "ipykernel", "comm", "traitlets", "jupyter_client"}
 
 
@@ -125,7 +126,7 @@ def test_the_check_sees_imports() -> None:
     # a guard for the tests above
     own, other = _imports(PACKAGE / "widget.py")
     assert {"_kernel", "_session", "errors"} <= own
-    assert {"ipywidgets", "bokeh"} <= other
+    assert {"IPython", "bokeh"} <= other
 
 
 # --- public names --------------------------------------------------------------------------------
