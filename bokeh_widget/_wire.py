@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +23,7 @@ from ._protocol import (
     SyncMessage,
     Transfer,
 )
-from ._transfer import piece_bytes, pieces, total_bytes
+from ._transfer import PieceBudget, pieces, total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 PACKED: Final = "json"
 """Name of the buffer that carries JSON text which is too long for the content of a message."""
+
+_budget: Final = PieceBudget()
+_budget_lock: Final = threading.Lock()
 
 
 class Wire:
@@ -154,7 +159,9 @@ class Wire:
             return
         transfer_id = uuid.uuid4().hex
         sizes = [memoryview(buffer).nbytes for buffer in buffers]
-        chunks = list(pieces(buffers, piece_bytes(size_bytes, self.frame_limit_bytes)))
+        with _budget_lock:
+            piece_bytes = _budget.piece_bytes(size_bytes, self.frame_limit_bytes, 1000 * time.monotonic())
+        chunks = list(pieces(buffers, piece_bytes))
         offset = 0
         for index, chunk in enumerate(chunks):
             self._frame(

@@ -941,6 +941,47 @@ def test_an_index_is_sorted_for_whoever_looks_into_it(playground: Playground, sh
     assert is_sorted(bare, "line")
 
 
+READS: Final = """() => {
+    const { prototype } = CanvasRenderingContext2D;
+    const { getImageData } = prototype;
+    globalThis.reads = 0;
+    prototype.getImageData = function (...args) {
+        globalThis.reads += 1;
+        return getImageData.apply(this, args);
+    };
+}"""
+PIXELS: Final = """async source => {
+    const view = upstream.view(handle);
+    const glyphs = ["mapped", "colors"].map(
+        name => view.views.find_one(view.model.document.get_model_by_name(name)).glyph
+    );
+    await upstream.next_frames(2);
+    const { reads } = globalThis;
+    return [reads, ...glyphs.map(glyph => {
+        const [canvas] = glyph.image_data;
+        return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+    })];
+}"""
+
+
+def test_pixels_of_an_image_are_not_read_before_they_are_replaced(playground: Playground, shared: Page) -> None:
+    """If the second half fails, BokehJS has stopped reading them: take ``image_readback`` out."""
+    fig = plot()
+    values = np.arange(6.0).reshape(2, 3)
+    colors = (np.arange(6, dtype=np.uint32) * 10 + 0xFF000000).reshape(2, 3)
+    fig.image([values], x=0, y=0, dw=1, dh=1, name="mapped", palette=["#102030", "#405060", "#708090"])
+    fig.image_rgba([colors], x=1, y=0, dw=1, dh=1, name="colors")
+    text = document_json([fig])
+    found = []
+    for page in (shared, playground.page("image_readback", bundles=CORE)):
+        page.evaluate(READS)
+        page.evaluate("async text => { globalThis.handle = await upstream.open(text) }", text)
+        found.append(page.evaluate(PIXELS))
+    assert [reads > 0 for reads, *_ in found] == [False, True]
+    assert found[0][1:] == found[1][1:]
+    assert found[0][2][::4] == [0, 10, 20, 30, 40, 50]
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Closing in the middle of something
 

@@ -13,7 +13,6 @@
 import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
 import { failed_document, received_models, reset_interaction, stale_models, web_sources } from "./documents";
 import { math_classes, math_provider, webgl } from "./drawing";
-import { lazy_index } from "./indices";
 import { in_scope, undo_all, wrap } from "./ledger";
 import {
   autocomplete_menu,
@@ -28,6 +27,7 @@ import {
   visual_viewport,
 } from "./listeners";
 import { accessible_names } from "./names";
+import { image_readback, lazy_index } from "./needless";
 import { entry, optional_module, property, view_classes } from "./reflection";
 import { shapes } from "./shapes";
 import { derived_glyphs, dirty_signals, event_callbacks, examiner, range_bounds, signals } from "./signals";
@@ -236,6 +236,7 @@ const WORK_AROUNDS: readonly (readonly [Cause, (state: State) => void])[] = [
   ["shapes", shapes],
   ["accessible_names", accessible_names],
   ["lazy_index", lazy_index],
+  ["image_readback", image_readback],
 ];
 
 /** What is done for each view that is removed. */

@@ -31,6 +31,7 @@ export type Cause =
   | "forgotten_views"
   | "fullscreen"
   | "help_button"
+  | "image_readback"
   | "interactive_state"
   | "late_views"
   | "lazy_index"
