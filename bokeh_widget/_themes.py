@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from ._protocol import Scheme
     from ._session import Session
+
+log = logging.getLogger("bokeh_widget")
 
 ThemeLike: TypeAlias = str | Path | dict[str, Any] | Theme
 
@@ -75,6 +78,8 @@ xmlns="http://www.w3.org/2000/svg"><path d="M 0,0 25,0 12.5,20 Z" fill="white" /
 
 _KEPT: Final = {"outline_line_alpha", "grid_line_alpha"}
 
+_KEYS: Final = ("attrs", "line_defaults", "fill_defaults", "text_defaults")
+
 _last_told: list[Scheme] = []
 """What a page of this kernel said last, for documents that no page shows yet; at most one."""
 
@@ -99,7 +104,7 @@ def checked_theme(theme: object) -> str | Theme | None:
     InputTypeError
         If it is something else.
     InputValueError
-        If no theme has the name, or a file or a dict describes none.
+        If no theme has the name, a file or a dict describes none, or a value in it is not one of its property.
     """
     if theme is None or isinstance(theme, Theme):
         return theme
@@ -133,6 +138,12 @@ def _theme_of_file(path: Path) -> Theme:
 
 
 def _theme_of_json(json: dict[str, Any], where: str) -> Theme:
+    strangers = json.keys() - _KEYS
+    if strangers:
+        raise InputValueError(
+            f"{where} has the key {min(map(str, strangers))!r}, which is none of {', '.join(_KEYS)}; values of models "
+            "belong into 'attrs', such as {'attrs': {'Plot': {'background_fill_color': '#eeeeee'}}}"
+        )
     try:
         theme = Theme(json=copy.deepcopy(json))  # Bokeh adds to what it is given
     except ValueError as error:
@@ -140,13 +151,24 @@ def _theme_of_json(json: dict[str, Any], where: str) -> Theme:
     classes = {cls.__name__: cls for cls in Model.model_class_reverse_map.values()}
     for class_name, values in json.get("attrs", {}).items():
         cls = classes.get(class_name)
-        strangers = () if cls is None else values.keys() - cls.properties()
-        if strangers:
+        if cls is None:
+            log.warning("%s sets values of %s, and there is no model of this name by now", where, class_name)
+        else:
+            _check_values(cls, values, where)
+    return theme
+
+
+def _check_values(cls: type[Model], values: Mapping[str, Any], where: str) -> None:
+    for name, value in values.items():
+        if name not in cls.properties():
             raise InputValueError(
-                f"{where} sets {class_name}.{min(map(str, strangers))}, a property that {class_name} has not; "
+                f"{where} sets {cls.__name__}.{name}, a property that {cls.__name__} has not; "
                 "remove it, or correct its name"
             )
-    return theme
+        try:
+            cls.lookup(name).property.prepare_value(cls, name, value)
+        except ValueError as error:
+            raise InputValueError(f"{where} sets {cls.__name__}.{name} to {value!r:.80}: {error}") from error
 
 
 def theme_for_document(theme: ThemeLike) -> str | Theme | None:

@@ -225,7 +225,7 @@ export class Client {
 
   /** A picture of what is shown; null if nothing is. */
   picture(): SavedPicture | null {
-    return this.#replica === null ? null : saved_picture_of(this.#places.first_views);
+    return this.#replica === null ? null : saved_picture_of(this.#places.seen_views);
   }
 
   // --- from the kernel ------------------------------------------------------------------------

@@ -92,8 +92,9 @@ function text_of(value: unknown, is_date: boolean): string {
   if (value === null || value === undefined || Number.isNaN(value)) {
     return "";
   }
-  if (is_date && typeof value == "number") {
-    return new Date(value)
+  const date = new Date(is_date && typeof value == "number" ? value : Number.NaN);
+  if (!Number.isNaN(date.getTime())) {
+    return date
       .toISOString()
       .replace("T", " ")
       .replace(/( 00:00:00)?\.000Z$|Z$/, "");

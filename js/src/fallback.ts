@@ -23,11 +23,12 @@ export interface SavedPicture {
 
 /** Draws root views at one pixel for each CSS pixel, or at fewer; null if there is no plot to see. */
 export function saved_picture_of(views: readonly View[]): SavedPicture | null {
-  for (let scale = 1; ; scale /= 2) {
-    const canvas = canvas_of(views, scale);
-    if (canvas === null) {
+  for (let wanted = 1; ; wanted /= 2) {
+    const drawn = canvas_of(views, wanted);
+    if (drawn === null) {
       return null;
     }
+    const { canvas, scale } = drawn;
     const data = canvas.toDataURL("image/png").replace(/^data:image\/png;base64,/, "");
     if (data.length <= MAX_CHARACTERS || canvas.width < 100) {
       return { data, width: Math.round(canvas.width / scale), height: Math.round(canvas.height / scale) };

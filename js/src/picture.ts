@@ -85,14 +85,25 @@ export async function picture_of(
   return type == "png" ? await png_of(scene, scale) : svg_of(scene);
 }
 
+/** A drawing on a canvas, and how many pixels of it one of CSS has. */
+export interface Canvas {
+  readonly canvas: HTMLCanvasElement;
+  readonly scale: number;
+}
+
 /**
  * Draws the roots of one place at once, without waiting.
  *
+ * @param scale pixels for each CSS pixel; fewer if a browser could not make a canvas of so many.
  * @returns null if there is no plot, or none of them has a size just now.
  */
-export function canvas_of(views: readonly View[], scale: number): HTMLCanvasElement | null {
+export function canvas_of(views: readonly View[], scale: number): Canvas | null {
   const scene = scene_of(views);
-  return scene.plots.length == 0 ? null : draw(scene, scale);
+  if (scene.plots.length == 0) {
+    return null;
+  }
+  const possible = Math.min(scale, MAX_CANVAS_PX / Math.max(scene.width, scene.height));
+  return { canvas: draw(scene, possible), scale: possible };
 }
 
 function scene_of(all_views: readonly View[]): Scene {

@@ -3,6 +3,7 @@
 import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
 import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
 import { type OutputChange, Outputs } from "./outputs";
+import { is_displayed } from "./picture";
 import type { OutputMessage } from "./protocol";
 import { random_id } from "./random";
 import { painted } from "./timing";
@@ -71,7 +72,12 @@ export class Places {
     return [...this.#entries.values()].find(({ view }) => view !== null)?.view?.views ?? [];
   }
 
-  /** The same, of each place. */
+  /** The root views of the place that the user can see, or of the first one. */
+  get seen_views(): View[] {
+    return this.trees.find((tree) => tree.some(is_displayed)) ?? this.first_views;
+  }
+
+  /** The root views of each place. */
   get trees(): View[][] {
     return [...this.#entries.values()].map(({ view }) => view?.views ?? []);
   }

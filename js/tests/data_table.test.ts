@@ -30,7 +30,12 @@ describe("the data of a plot", () => {
   test("is shown when the button is pressed, as it is then, and hidden when it is pressed again", () => {
     const source = make("ColumnDataSource", {
       name: "readings",
-      data: { time: [0, 86_400_000.5], y: [Number.NaN, 2], word: ["a", null], many: [[1, 2], {}] },
+      data: {
+        time: [0, 86_400_000.5, Number.POSITIVE_INFINITY],
+        y: [Number.NaN, 2, 3],
+        word: ["a", null, ""],
+        many: [[1, 2], {}, []],
+      },
     });
     let asked = 0;
     const plot = plot_of(source, "DatetimeAxis");
@@ -48,15 +53,16 @@ describe("the data of a plot", () => {
     expect(asked).toBe(0);
     button.click();
     expect(state()).toEqual(["Hide data table", "true", 1]);
-    expect(region.querySelector("caption")?.textContent).toBe("readings: 2 rows");
+    expect(region.querySelector("caption")?.textContent).toBe("readings: 3 rows");
     expect(region.querySelector("th")?.scope).toBe("col");
     expect(cells(region)).toEqual([
       ["time", "y", "word", "many"],
       ["1970-01-01", "", "a", "2 values"],
       ["1970-01-02", "2", "", "…"],
+      ["Infinity", "3", "", "0 values"],
     ]);
     source.setv({ data: { y: [7] } });
-    expect(cells(region).length).toBe(3);
+    expect(cells(region).length).toBe(4);
     button.click();
     expect(state()).toEqual(["Show data as table", "false", 0]);
     button.click();

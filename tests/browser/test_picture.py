@@ -105,6 +105,17 @@ def test_widgets_leave_their_room_and_are_named(page: Page) -> None:
     assert [image.getpixel(at) for at in ((100, 25), (100, 100))] == [WHITE, RED]
 
 
+def test_what_is_larger_than_a_canvas_is_saved_with_fewer_pixels(page: Page) -> None:
+    spacer = bkm.Spacer(width=200, height=20_000)
+    text = document_json([column(_plot("red", height=400), spacer, _plot("blue", height=400))])
+    found = page.evaluate("async json => upstream.saved_picture(await upstream.open(json))", text)
+    assert (found["width"], found["height"]) == pytest.approx((200, 20_800), rel=0.02)
+    image = Image.open(io.BytesIO(base64.b64decode(found["data"]))).convert("RGB")
+    assert image.size[1] == 16_384
+    assert [image.getpixel((image.size[0] // 2, y)) for y in (150, 16_230)] == [RED, BLUE]
+    page.evaluate("() => upstream.close_all()")
+
+
 def test_a_document_without_plots_has_no_picture(page: Page) -> None:
     code = "async json => upstream.picture(await upstream.open(json), 'png').catch(error => String(error))"
     for root, expected in ((bkm.Div(text="text"), "there is only Div here"), (figure(visible=False), "nothing that")):

@@ -218,10 +218,12 @@ def test_saved_notebook_has_a_picture_a_page_or_a_line(lab: NotebookPage, open_h
     """For each plot what its widget wants; all of it as it is when the notebook is saved, and shown without a kernel."""
     cells = [cell.source for cell in nbformat.read(EXAMPLE, as_version=4).cells if cell.cell_type == "code"]
     others = [PLOT.replace("BokehWidget(", f"BokehWidget(fallback={fallback!r}, obj=") for fallback in (None, "html")]
+    cells += [UNSEEN, "kept"]
     lab.open([*cells, *others, CHANGE])
     lab.run_all()
     expect(lab.output(len(cells) + 1).locator(".bokeh-widget .bk-Figure")).to_have_count(1)
     expect(lab.output(len(cells) + 1).locator("iframe")).to_have_count(0)
+    expect(lab.output(len(cells) - 1).locator(".bk-Figure")).to_be_visible()
     print(lab.eval_in_kernel("repr(w.stats)"))
     lab.page.wait_for_function(
         f"() => {REPLICAS}.some(({{document}}) => document.get_model_by_name('plot')?.title.text == 'later')"
@@ -232,8 +234,8 @@ def test_saved_notebook_has_a_picture_a_page_or_a_line(lab: NotebookPage, open_h
     assert lab.page.evaluate(f"() => {REPLICAS}.map(({{client_id, views}}) => [client_id, views.length])") == before
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    shown = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
-    assert len(shown) >= 3
+    shown = [output for output in outputs if "bokeh_widget" in output.get("metadata", {})]
+    assert len(shown) >= 4
     *plots, line, live = shown
     assert sorted(line["data"]) == ["application/vnd.jupyter.widget-view+json", "text/plain"]
     for output in plots:
@@ -254,6 +256,12 @@ def test_saved_notebook_has_a_picture_a_page_or_a_line(lab: NotebookPage, open_h
     expect(frame.locator(".bk-Figure")).to_be_visible()
 
 
+UNSEEN: Final = """
+from ipywidgets import HTML, Tab
+from bokeh.plotting import figure
+kept = BokehWidget(figure(height=200))
+Tab([HTML("in front"), kept], titles=["one", "two"])
+"""
 LINE: Final = "Bokeh: start. To see it live, run this cell in JupyterLab or Notebook 7."
 
 

@@ -2,6 +2,7 @@
 
 import type { View } from "@bokeh/bokehjs/build/js/lib/core/view";
 import type { Document } from "@bokeh/bokehjs/build/js/lib/document/document";
+import { type SavedPicture, saved_picture_of } from "../../js/src/fallback";
 import { type PictureType, picture_of } from "../../js/src/picture";
 import {
   after_patch,
@@ -217,6 +218,11 @@ const api = {
     const { blob, ...rest } = await picture_of(required(required(opened.get(handle)).trees[0]).views, type);
     const bytes = [...new Uint8Array(await blob.arrayBuffer())].map((byte) => String.fromCharCode(byte));
     return { ...rest, data: btoa(bytes.join("")) };
+  },
+
+  /** What a notebook is saved with. */
+  saved_picture(handle: number): SavedPicture | null {
+    return saved_picture_of(required(required(opened.get(handle)).trees[0]).views);
   },
 
   next_frames,

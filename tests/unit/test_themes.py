@@ -12,6 +12,7 @@ from bokeh.document import Document
 from bokeh.layouts import column
 from bokeh.models import Div, Legend, Slider, TextInput
 from bokeh.plotting import figure
+from bokeh.themes import built_in_themes
 
 from bokeh_widget import BokehWidget, _themes
 from bokeh_widget.errors import InputTypeError, InputValueError
@@ -93,12 +94,29 @@ def test_a_file_that_is_no_theme(tmp_path: Path, content: str | None, words: lis
     [
         ({"attrs": {"Plot": {"colour": 1}}}, InputValueError, "Plot.colour"),
         ({"attrs": 3}, InputValueError, "the dict describes no theme"),
+        ({"Plot": {"height": 3}}, InputValueError, "the key 'Plot'.*belong into 'attrs'"),
+        ({"attrs": {"Plot": {"background_fill_color": "nocolor"}}}, InputValueError, "background_fill_color.*'nocolor'"),
+        ({"attrs": {"Plot": {"height": "high"}}}, InputValueError, "Plot.height to 'high'"),
         (b"mine.yaml", InputTypeError, "'auto'"),
     ],
 )
 def test_what_is_no_theme(theme: Any, kind: type[BokehWidgetError], word: str) -> None:
     with pytest.raises(kind, match=word):
         BokehWidget(figure(), theme=theme)
+
+
+@pytest.mark.parametrize("name", built_in_themes)
+def test_the_json_of_built_in_themes_is_taken(name: str) -> None:
+    plot = figure()
+    with BokehWidget(plot, theme=built_in_themes[name]._json) as widget:
+        background = plot.background_fill_color
+        widget.document.theme = name
+        assert plot.background_fill_color == background
+
+
+def test_a_class_that_nobody_knows_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with BokehWidget(figure(), theme={"attrs": {"Plt": {"height": 3}}}):
+        assert "the dict sets values of Plt, and there is no model of this name" in caplog.text
 
 
 # --- "auto" ----------------------------------------------------------------------------------------
