@@ -18,6 +18,8 @@ from .errors import InputTypeError, InputValueError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bokeh.core.has_props import HasProps
+
     from ._protocol import Scheme
     from ._session import Session
 
@@ -158,7 +160,7 @@ def _theme_of_json(json: dict[str, Any], where: str) -> Theme:
     return theme
 
 
-def _check_values(cls: type[Model], values: Mapping[str, Any], where: str) -> None:
+def _check_values(cls: type[HasProps], values: Mapping[str, Any], where: str) -> None:
     for name, value in values.items():
         if name not in cls.properties():
             raise InputValueError(

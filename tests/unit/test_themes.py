@@ -95,7 +95,11 @@ def test_a_file_that_is_no_theme(tmp_path: Path, content: str | None, words: lis
         ({"attrs": {"Plot": {"colour": 1}}}, InputValueError, "Plot.colour"),
         ({"attrs": 3}, InputValueError, "the dict describes no theme"),
         ({"Plot": {"height": 3}}, InputValueError, "the key 'Plot'.*belong into 'attrs'"),
-        ({"attrs": {"Plot": {"background_fill_color": "nocolor"}}}, InputValueError, "background_fill_color.*'nocolor'"),
+        (
+            {"attrs": {"Plot": {"background_fill_color": "nocolor"}}},
+            InputValueError,
+            "background_fill_color.*'nocolor'",
+        ),
         ({"attrs": {"Plot": {"height": "high"}}}, InputValueError, "Plot.height to 'high'"),
         (b"mine.yaml", InputTypeError, "'auto'"),
     ],
@@ -108,7 +112,7 @@ def test_what_is_no_theme(theme: Any, kind: type[BokehWidgetError], word: str) -
 @pytest.mark.parametrize("name", built_in_themes)
 def test_the_json_of_built_in_themes_is_taken(name: str) -> None:
     plot = figure()
-    with BokehWidget(plot, theme=built_in_themes[name]._json) as widget:
+    with BokehWidget(plot, theme=dict(built_in_themes[name]._json)) as widget:
         background = plot.background_fill_color
         widget.document.theme = name
         assert plot.background_fill_color == background
