@@ -43,15 +43,22 @@ _PAGE: Final = """<!DOCTYPE html>
 <body>
 <script type="application/json" id="bokeh-widget-saved">{saved}</script>
 <script>
-const {{ document: json, root_ids }} = JSON.parse(document.getElementById("bokeh-widget-saved").textContent);
-const ids = json.roots.map(({{ id }}) => id);
-const roots = Object.fromEntries(ids.map((id) => [id, `root-${{id}}`]));
-for (const id of ids) {{
-  const place = document.body.appendChild(document.createElement("div"));
-  place.id = roots[id];
-  place.hidden = root_ids !== null && !root_ids.includes(id);
+function show() {{
+  const {{ document: json, root_ids }} = JSON.parse(document.getElementById("bokeh-widget-saved").textContent);
+  const ids = json.roots.map(({{ id }}) => id);
+  const roots = Object.fromEntries(ids.map((id) => [id, `root-${{id}}`]));
+  for (const id of ids) {{
+    const place = document.body.appendChild(document.createElement("div"));
+    place.id = roots[id];
+    place.hidden = root_ids !== null && !root_ids.includes(id);
+  }}
+  Bokeh.embed.embed_items({{ saved: json }}, [{{ docid: "saved", roots, root_ids: ids }}]);
 }}
-Bokeh.embed.embed_items({{ saved: json }}, [{{ docid: "saved", roots, root_ids: ids }}]);
+if (window.Bokeh === undefined) {{
+  document.body.append("This plot needs BokehJS from cdn.bokeh.org, which could not be loaded.");
+}} else {{
+  show();
+}}
 new ResizeObserver(() => {{
   if (window.frameElement !== null && document.body.offsetHeight > 0) {{
     window.frameElement.style.height = `${{document.body.offsetHeight}}px`;

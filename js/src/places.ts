@@ -125,6 +125,7 @@ export class Places {
 
   #let_go(entry: Entry): void {
     if (entry.view !== null) {
+      entry.view.hide(); // it may take its time to go
       this.#leaving.push(entry.view);
       entry.view = null;
     }
@@ -236,7 +237,6 @@ export class Places {
   /** Shows what was built unseen, at once; what was shown is to be released. */
   reveal(hidden: HiddenViews): void {
     for (const entry of this.#entries.values()) {
-      entry.view?.hide();
       this.#let_go(entry);
       entry.view = hidden.get(entry) ?? null;
       entry.view?.reveal();

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import bokeh
 import nbformat
 import pytest
+from bokeh.plotting import figure
 from ipywidgets.embed import embed_minimal_html
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
 import bokeh_widget
+from bokeh_widget import BokehWidget
 from tests.browser.harness import screenshot
 from tests.browser.test_faults import PAGE_VALUES
 from tests.browser.test_truth import CELL, assert_equal, change_all, drag, middle, open_document
@@ -262,6 +264,16 @@ from bokeh.plotting import figure
 kept = BokehWidget(figure(height=200))
 Tab([HTML("in front"), kept], titles=["one", "two"])
 """
+
+
+def test_a_saved_page_says_when_there_is_no_bokehjs(open_html: Callable[[str], Page], page_errors: PageLog) -> None:
+    page_errors.allow("Bokeh is not defined", "which the scripts of the bundle say in the console")
+    with BokehWidget(figure(title="start"), fallback="html") as widget:
+        html = widget._repr_mimebundle_()[0]["text/html"]
+    page = open_html(html.replace("cdn.bokeh.org/bokeh/", "cdn.bokeh.org/moved/"))
+    expect(page.frame_locator("iframe").locator("body")).to_contain_text("BokehJS from cdn.bokeh.org, which could not")
+
+
 LINE: Final = "Bokeh: start. To see it live, run this cell in JupyterLab or Notebook 7."
 
 

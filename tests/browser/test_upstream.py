@@ -941,6 +941,28 @@ def test_an_index_is_sorted_for_whoever_looks_into_it(playground: Playground, sh
     assert is_sorted(bare, "line")
 
 
+DROP: Final = """async text => {
+    const handle = await upstream.open(text);
+    const view = upstream.view(handle);
+    await upstream.next_frames(4);
+    await view.ready;
+    view.schedule_paint();
+    await upstream.next_frames(1);  // painted just now: the next one is put off
+    view.schedule_paint();
+    const begun = performance.now();
+    while (performance.now() < begun + 30) {}  // and is overdue before its timer can tell
+    view.schedule_paint();
+    return Promise.race([view.ready.then(() => true), upstream.next_frames(6).then(() => false)]);
+}"""
+
+
+def test_a_view_is_ready_after_a_painting_that_was_dropped(playground: Playground, shared: Page) -> None:
+    """If the second half fails, BokehJS keeps what it promises: take ``dropped_paintings`` out."""
+    text = document_json([plot()])
+    assert shared.evaluate(DROP, text)
+    assert not playground.page("dropped_paintings", bundles=CORE).evaluate(DROP, text)
+
+
 READS: Final = """() => {
     const { prototype } = CanvasRenderingContext2D;
     const { getImageData } = prototype;

@@ -28,6 +28,7 @@ import {
 } from "./listeners";
 import { accessible_names } from "./names";
 import { image_readback, lazy_index } from "./needless";
+import { dropped_paintings } from "./painting";
 import { entry, optional_module, property, view_classes } from "./reflection";
 import { shapes } from "./shapes";
 import { derived_glyphs, dirty_signals, event_callbacks, examiner, range_bounds, signals } from "./signals";
@@ -235,6 +236,7 @@ const WORK_AROUNDS: readonly (readonly [Cause, (state: State) => void])[] = [
   ["web_sources", web_sources],
   ["shapes", shapes],
   ["accessible_names", accessible_names],
+  ["dropped_paintings", dropped_paintings],
   ["lazy_index", lazy_index],
   ["image_readback", image_readback],
 ];

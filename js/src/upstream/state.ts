@@ -23,6 +23,7 @@ export type Cause =
   | "dialog_drag"
   | "dirty_signals"
   | "document_registry"
+  | "dropped_paintings"
   | "event_bus"
   | "event_callbacks"
   | "examiner"
