@@ -36,7 +36,7 @@ _TAKES: Final = (
 
 # where widgets are drawn in shadow roots, by the variables of BokehJS's own style sheets; what the browser draws
 # itself, such as the text of inputs, follows color-scheme
-_DARK_CSS: Final = """:host {
+_DARK_CSS: Final = """:host, .bk-Menu {
   color-scheme: dark;
   color: #e0e0e0;
   --color: #e0e0e0;
@@ -70,9 +70,25 @@ _DARK_CSS: Final = """:host {
   --light-hover-border: #7b838a;
   --light-active: #414a52;
   --light-active-border: #7b838a;
+  --file: #2b3238;
+  --file-border: #5b6369;
+  --file-hover: #363e45;
+  --file-hover-border: #7b838a;
+  --file-active: #414a52;
+  --file-active-border: #7b838a;
+  --file-disabled: #2b3238;
+  --file-disabled-border: #3a4147;
+  --special: #2b3238;
+  --odd: #272e34;
+  --muted-text: #9a9b9d;
+  --selected: #2c4a5e;
 }
 .noUi-target { background: #2b3238; border-color: #5b6369; box-shadow: none; }
 .noUi-handle { background: #b0b3b6; border-color: #7b838a; box-shadow: none; }
+.slick-row { background: #20262b; }
+.slick-row.selected { background: #2c4a5e; }
+.slick-cell.editable, .slick-group-totals { background: #2b3238; border-color: #7b838a; color: #e0e0e0; }
+.slick-header-columns, .slick-group { border-bottom-color: #5b6369; }
 select:not([multiple]).bk-input, select:not([size]).bk-input {
   background-image: url('data:image/svg+xml;utf8,<svg version="1.1" viewBox="0 0 25 20" \
 xmlns="http://www.w3.org/2000/svg"><path d="M 0,0 25,0 12.5,20 Z" fill="white" /></svg>');

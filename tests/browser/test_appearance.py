@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 SCREENSHOTS: Final = Path(__file__).parent / "screenshots"
 SETUP: Final = """
 from bokeh.layouts import column
-from bokeh.models import Button, Select, Slider, TabPanel, Tabs, TextInput
+from bokeh.models import Button, DataTable, Dropdown, FileInput, Select, Slider, TabPanel, TableColumn, Tabs, TextInput
 from bokeh.plotting import figure
 from bokeh_widget import BokehWidget
 plot = figure(name="plot", title="Sales", width=400, height=200)
 source = plot.scatter([1, 5, 9], [1, 5, 9], size=20).data_source
 text = TextInput(name="text", value="a text", title="Name")
 w = BokehWidget(column(plot, text, Slider(start=0, end=9, value=3, title="Size"), Select(options=["a", "b"], value="a"),
-    Button(label="Press"), Tabs(tabs=[TabPanel(title="one", child=figure(width=400, height=100))])), theme="auto")
+    Button(label="Press"), Dropdown(label="Choose", menu=["one"]), FileInput(title="File"),
+    DataTable(source=source, columns=[TableColumn(field="x", title="x")], width=200, height=90), Tabs(tabs=[TabPanel(title="one", child=figure(width=400, height=100))])), theme="auto")
 w
 """
 COLOURS: Final = f"""(() => {{
@@ -32,6 +34,23 @@ COLOURS: Final = f"""(() => {{
     if (!input) return null
     const {{color, backgroundColor}} = getComputedStyle(input)
     return [color, backgroundColor]
+}})()"""
+SURFACES: Final = f"""(() => {{
+    const all = root => [...root.querySelectorAll("*")].flatMap(
+        element => [element, ...element.shadowRoot ? all(element.shadowRoot) : []]
+    )
+    const [view] = {REPLICAS}[0].views
+    view.child_views.find(({{model}}) => model.type == "Dropdown").menu.show({{x: 0, y: 0}})
+    const elements = all(view.el.parentElement)
+    const parts = [["slick-row", null], ["slick-cell", null], ["bk-Menu", null], ["bk-input", "::file-selector-button"]]
+    const found = parts.map(
+        ([name, part]) => elements.filter(element => element.matches("." + name)).map(element => {{
+            const {{color, backgroundColor}} = getComputedStyle(element, part)
+            return [name, color, backgroundColor]
+        }})
+    )
+    view.child_views.find(({{model}}) => model.type == "Dropdown").menu.hide()
+    return found.flat()
 }})()"""
 DARK: Final = ["rgb(255, 255, 255)", "rgb(32, 38, 43)"]
 AXE: Final = Path(__file__).parents[2] / "js/node_modules/axe-core/axe.min.js"
@@ -100,6 +119,7 @@ def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage, tmp_path: P
         wait_in_page(lab, model_value("plot", "background_fill_color"), "#20262B")
         wait_in_page(lab, COLOURS, DARK)
         wait_in_page(lab, model_value("plot", "x_range.end"), 5)
+        _check_surfaces(lab)
         lab.output(0).screenshot(path=SCREENSHOTS / "appearance_dark.png")
     finally:
         end.touch()
@@ -113,6 +133,19 @@ def test_a_document_follows_the_theme_of_the_page(lab: NotebookPage, tmp_path: P
     lab.exec_in_kernel("w.close()")
     wait_in_page(lab, f"{REPLICAS}.length", 0)
     wait_in_page(lab, "window.__watching.size", 0)
+
+
+def _check_surfaces(lab: NotebookPage) -> None:
+    """Rows of tables, menus and buttons of files are dark with light text, as is what is behind them."""
+
+    def lightness(color: str) -> int:
+        return sum(int(part) for part in re.findall(r"\d+", color)[:3])
+
+    found = lab.page.evaluate(SURFACES)
+    assert {name for name, *_ in found} == {"slick-row", "slick-cell", "bk-Menu", "bk-input"}
+    for name, color, background in found:
+        assert lightness(color) > 400, (name, color)
+        assert "rgba(0, 0, 0, 0)" in background or lightness(background) < 250, (name, background)
 
 
 def _check_keyboard(lab: NotebookPage) -> None:
