@@ -129,7 +129,7 @@ def _measure_flow(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks, print the tables, write the numbers to ``benchmarks/results/``."""
     options = parse_arguments(arguments)
-    with chromium() as browser, make_server() as server:
+    with chromium(watches_network=False) as browser, make_server() as server:
         described = machine.describe(browser)
         print(report.table([["measured with", "version"], *([*item] for item in described.items())]), end="\n\n")
         parts = measure(server, browser, options)

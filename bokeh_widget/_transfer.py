@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -20,50 +19,9 @@ MIN_FRAME_LIMIT_BYTES: Final = 64_000
 """A smaller frame would be mostly the header of its message."""
 
 
-_PIECE_BYTES: Final = 256_000
-"""Of what is cut, a piece has so many bytes. Chromium 156 hands 32 MB to a page in 310 ms as 125 websocket messages,
-in 410 ms as 64, in 500 ms as 32; in 200 ms as a single one, but is then busy with it for 150 ms more (two cores)."""
-
-_WINDOW_MS: Final = 3000.0
-_PIECES_PER_WINDOW: Final = 1500
-"""Jupyter Server drops messages of a kernel above 1000 a second, counted over 3 s: half of them are for others."""
-
-
 def total_bytes(buffers: Sequence[Buffer]) -> int:
     """Count the bytes of all buffers."""
     return sum(memoryview(buffer).nbytes for buffer in buffers)
-
-
-class PieceBudget:
-    """Tells how large pieces are to be, such that all that are sent of one kernel are not too many."""
-
-    def __init__(self) -> None:
-        self._sent: deque[tuple[float, int]] = deque()
-
-    def piece_bytes(self, total_bytes: int, limit_bytes: int, now_ms: float) -> int:
-        """Tell how large the pieces should be of what is larger than a frame may be, and count them as sent.
-
-        Parameters
-        ----------
-        total_bytes : int
-            Size of it.
-        limit_bytes : int
-            Largest size of a frame.
-        now_ms : float
-            Time of a clock that does not go back.
-
-        Returns
-        -------
-        int
-            Bytes of a piece: as few as are taken in fast, more where many were sent lately, at most ``limit_bytes``.
-        """
-        while self._sent and now_ms - self._sent[0][0] >= _WINDOW_MS:
-            self._sent.popleft()
-        left = _PIECES_PER_WINDOW - sum(count for _, count in self._sent)
-        count = max(1, min(-(-total_bytes // _PIECE_BYTES), left // 2))
-        piece_bytes = min(limit_bytes, -(-total_bytes // count))
-        self._sent.append((now_ms, -(-total_bytes // piece_bytes)))
-        return piece_bytes
 
 
 def pieces(buffers: Sequence[Buffer], limit_bytes: int) -> Iterator[list[memoryview]]:

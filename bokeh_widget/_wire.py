@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +21,7 @@ from ._protocol import (
     SyncMessage,
     Transfer,
 )
-from ._transfer import PieceBudget, pieces, total_bytes
+from ._transfer import pieces, total_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
 
 PACKED: Final = "json"
 """Name of the buffer that carries JSON text which is too long for the content of a message."""
-
-_budget: Final = PieceBudget()
-_budget_lock: Final = threading.Lock()
 
 
 class Wire:
@@ -153,15 +148,12 @@ class Wire:
         )
 
     def _message(self, content: PatchMessage | DocumentMessage, buffers: list[Buffer], *, client: str | None) -> None:
-        size_bytes = total_bytes(buffers)
-        if size_bytes <= self.frame_limit_bytes:
+        if total_bytes(buffers) <= self.frame_limit_bytes:
             self._frame(content, buffers)
             return
         transfer_id = uuid.uuid4().hex
         sizes = [memoryview(buffer).nbytes for buffer in buffers]
-        with _budget_lock:
-            piece_bytes = _budget.piece_bytes(size_bytes, self.frame_limit_bytes, 1000 * time.monotonic())
-        chunks = list(pieces(buffers, piece_bytes))
+        chunks = list(pieces(buffers, self.frame_limit_bytes))
         offset = 0
         for index, chunk in enumerate(chunks):
             self._frame(

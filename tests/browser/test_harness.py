@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from tests.browser.harness import (
     ServerError,
     VoilaPage,
     bokeh_counts,
+    chromium,
     collect_garbage,
     count_instances,
     dom_counters,
@@ -378,3 +380,19 @@ def test_server_that_dies_shows_its_log() -> None:
     """A server that cannot start raises with the end of its log."""
     with pytest.raises(ServerError, match="no_such_module"):
         JupyterServer(env={"PYTHONSTARTUP": ""}, config={"ServerApp": {"contents_manager_class": "no_such_module.X"}})
+
+
+def test_a_browser_that_is_measured_tells_nothing_of_the_network(jupyter: JupyterServer) -> None:
+    """Playwright would be sent a copy of all that a websocket brings; a thread can have one Playwright alone."""
+
+    def requests(*, watches_network: bool) -> int:
+        with chromium(watches_network=watches_network) as browser:
+            page, seen = browser.new_page(), list[str]()
+            page.on("request", lambda request: seen.append(request.url))
+            page.goto(f"{jupyter.url}api")
+            expect(page.locator("body")).to_contain_text("version")
+            return len(seen)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(requests, watches_network=True).result() > 0
+        assert pool.submit(requests, watches_network=False).result() == 0

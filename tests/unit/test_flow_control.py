@@ -17,7 +17,7 @@ from bokeh.models import ColumnDataSource, Div, Slider
 from bokeh_widget import BokehWidget, _flow
 from bokeh_widget._flow import weight_of
 from bokeh_widget._outbox import Outbox
-from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, PieceBudget, pieces
+from bokeh_widget._transfer import MIN_FRAME_LIMIT_BYTES, pieces
 from bokeh_widget._waker import THREAD_NAME, Waker
 from bokeh_widget.errors import InputTypeError, InputValueError
 from tests.unit.comparing import assert_same_documents
@@ -346,27 +346,6 @@ def test_pieces_are_views() -> None:
     assert [b"".join(run) for run in cut] == [bytes(range(4)), bytes(range(4, 8)), bytes([8, 9]) + b"ab", b"c"]
     data[0] = 99
     assert bytes(cut[0][0])[0] == 99
-
-
-def test_pieces_are_small() -> None:
-    assert PieceBudget().piece_bytes(10_000_000, 8_000_000, 0) == 250_000
-    assert PieceBudget().piece_bytes(10_000_000, 100_000, 0) == 100_000
-    assert PieceBudget().piece_bytes(9_000_000_000, 8_000_000, 0) == 8_000_000
-
-
-def test_pieces_are_not_many() -> None:
-    """Images at full rate, whatever that is: Jupyter Server drops what comes faster than 1000 a second."""
-    budget = PieceBudget()
-    sent: list[tuple[float, int]] = []
-    now_ms, size = 0.0, 32_000_000
-    while now_ms < 20_000:
-        count = -(-size // budget.piece_bytes(size, 8_000_000, now_ms))
-        assert count >= 4
-        sent.append((now_ms, count))
-        now_ms += 50
-    for end_ms, _ in sent:
-        assert sum(count for at_ms, count in sent if end_ms - 3000 < at_ms <= end_ms) < 2000
-    assert -(-size // budget.piece_bytes(size, 8_000_000, now_ms + 3000)) == 125
 
 
 def assembled(messages: list[Sent]) -> Sent:
