@@ -59,7 +59,8 @@ def apply_patch(
     """
     with session.batch():
         document = session.document
-        decoded = decode_patch(document, patch.events, patch.buffers, setter=FROM_PAGE)
+        events = session.ranges.note(document, patch.events)
+        decoded = decode_patch(document, events, patch.buffers, setter=FROM_PAGE)
         if decoded.stale:
             log.info("%d events of models that were removed meanwhile came too late", decoded.stale)
         sources = [source for event in decoded.events if (source := source_of(event)) is not None]

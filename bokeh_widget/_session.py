@@ -23,6 +23,7 @@ from ._hooks import FAILURES, call_each
 from ._output import Output
 from ._page_changes import FROM_PAGE, apply_patch
 from ._protocol import Buffer, ClientPatch, DocumentState
+from ._ranges import FollowingRanges
 from ._reports import ErrorCallback, Reports, checked_error_callbacks
 from ._stats import RateMeter
 from ._upstream import lock_column_data, lock_models, take_changes_first
@@ -81,6 +82,7 @@ class Session:
         self.output: Final = Output(functools.partial(list, self._connections))
         self._reports: Final = Reports(self.output, functools.partial(list, self._connections))
         self.flow: Final = Flow(self.id, document, lambda: list(self._connections), self.report_error, _weak_pump(self))
+        self.ranges: Final = FollowingRanges()
         self.heartbeat: Final = Heartbeat(self, loop)
         lock_column_data(session_of)
         lock_models(session_of)
@@ -147,7 +149,7 @@ class Session:
             state = DocumentState(
                 session=self.id,
                 revision=self.revision,
-                json=encoded.json,
+                json=self.ranges.add_to(encoded.json),
                 buffers=encoded.buffers,
                 requires=[bundle.name for bundle in bundles],
             )

@@ -8,6 +8,7 @@ import { Coalescer } from "./coalescing";
 import { ChangeEncoder, type EncodedChanges } from "./encoder";
 import { may_change_label } from "./labels";
 import { type DocumentState, exact_buffer } from "./protocol";
+import { RANGES, type Ranges, ranges_of, restore_ranges, take_follows, with_follows } from "./ranges";
 import { type ThemeAttrs, with_theme } from "./scheme";
 import { after_patch, type BokehRoot, release_document } from "./upstream";
 
@@ -71,12 +72,17 @@ export class Replica {
       Document: { from_json(json: unknown, events: DocumentEvent[], buffers: unknown): Document };
     };
     const initial: DocumentEvent[] = [];
-    const json = JSON.parse(state.json) as { readonly defs?: unknown; readonly callbacks?: unknown };
+    const { [RANGES]: ranges = {}, ...json } = JSON.parse(state.json) as {
+      readonly defs?: unknown;
+      readonly callbacks?: unknown;
+      readonly [RANGES]?: Ranges;
+    };
     this.#unwritten = {
       ...(json.defs != null && { defs: json.defs }),
       ...(json.callbacks != null && { callbacks: json.callbacks }),
     };
     this.document = with_theme(bokeh, options.theme ?? null, () => DocumentClass.from_json(json, initial, buffers));
+    restore_ranges(bokeh, this.document, ranges);
     this.#encoder = new ChangeEncoder(bokeh, this.document);
     this.#encoder.mark_known(initial.length == 0 ? null : state.json);
     this.document.on_change(this.#on_document_change, true);
@@ -90,6 +96,7 @@ export class Replica {
   apply(events: readonly unknown[], buffers: Map<string, ArrayBuffer>, revision: number): void {
     this.document.apply_json_patch({ events } as unknown as Patch, buffers);
     after_patch(this.document);
+    take_follows(this.#bokeh, this.document, events);
     this.revision = revision;
     this.#tell_what_stayed(events);
   }
@@ -112,7 +119,8 @@ export class Replica {
 
   /** The document as it is now, all of it in the text: what is saved in a page without a kernel. */
   saved(requires: readonly string[]): DocumentState {
-    const json = JSON.stringify({ ...this.document.to_json(false), ...this.#unwritten });
+    const ranges = { [RANGES]: ranges_of(this.#bokeh, this.document) };
+    const json = JSON.stringify({ ...this.document.to_json(false), ...this.#unwritten, ...ranges });
     return { session: this.session, revision: this.revision, json, buffers: {}, requires: [...requires] };
   }
 
@@ -182,7 +190,8 @@ export class Replica {
         this.#on_error(error); // the others are sent all the same
       }
     }
-    return this.#encoder.take();
+    const { events, buffers } = this.#encoder.take();
+    return { events: with_follows(this.#bokeh, this.document, events), buffers };
   }
 
   /** Frees the document; every view of it has been released before. What waits is lost. */

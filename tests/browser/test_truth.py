@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import bokeh_counts
+from tests.browser.harness import bokeh_counts, next_frame
 from tests.browser.test_faults import PAGE_VALUES
 from tests.browser.waiting import REPLICAS, TIMEOUT_S, model_value, wait_in_kernel, wait_in_page
 
@@ -284,3 +284,63 @@ def test_a_restarted_kernel_says_so_and_the_cell_runs_again(notebook: NotebookPa
     notebook.run(0)
     shown(notebook)
     change_all(2, notebook)
+
+
+RANGES: Final = """
+import numpy as np
+from bokeh.models import ColumnDataSource
+from bokeh.plotting import figure
+from bokeh_widget import BokehWidget
+plot = figure(name="plot", width=400, height=200, y_range=(0, 1))
+source = ColumnDataSource({"x": [0.0, 10.0], "y": [0.0, 1.0]})
+plot.line("x", "y", source=source)
+def stream(x):
+    source.stream({"x": [x], "y": [0.5]})
+BokehWidget(plot)
+"""
+
+
+def test_ranges_follow_the_data_in_each_page_until_somebody_moves_them(lab: NotebookPage) -> None:
+    """After a reload and in a second tab, too, of which neither takes what the other has found for the user's choice."""
+    lab.open([RANGES])
+    lab.run(0)
+    wait_in_kernel(lab, "plot.x_range.end", 10.5)
+    lab.reload()
+    wait_in_page(lab, f"{REPLICAS}.length", 1)
+    tab = lab.open_tab()
+    wait_in_page(tab, f"{REPLICAS}.length", 1)
+    pages = (lab, tab)
+
+    def wait_for(end: float) -> None:
+        wait_in_kernel(lab, "plot.x_range.end", end)
+        for page in pages:
+            wait_in_page(page, model_value("plot", "x_range.end"), end)
+
+    wait_for(10.5)
+    lab.exec_in_kernel("stream(20.0)")
+    wait_for(21)
+    # as the pan tool does it
+    tab.page.evaluate(
+        f"""() => {{
+            const [view] = {REPLICAS}[0].views
+            const range = view.model.x_range
+            view.update_range({{xrs: new Map([[range, {{start: 5, end: 15}}]]), yrs: new Map()}}, {{panning: true}})
+        }}"""
+    )
+    wait_for(15)
+    lab.exec_in_kernel("stream(30.0)")
+    for page in pages:
+        wait_in_page(page, f"{REPLICAS}[0].document.get_model_by_name('plot').renderers[0].data_source.get_length()", 4)
+        next_frame(page.page)
+    wait_for(15)
+    tab.reload()
+    wait_in_page(tab, f"{REPLICAS}.length", 1)
+    lab.exec_in_kernel("stream(40.0)")
+    wait_in_page(tab, f"{REPLICAS}[0].document.get_model_by_name('plot').renderers[0].data_source.get_length()", 5)
+    next_frame(tab.page)
+    wait_for(15)
+    tab.page.evaluate(f"() => {REPLICAS}[0].views[0].reset()")
+    wait_for(42)
+    lab.exec_in_kernel("stream(50.0)")
+    wait_for(52.5)
+    tab.page.close()

@@ -50,6 +50,7 @@ ORDER: Final = (
     "_contexts",
     "_flow",
     "_heartbeat",
+    "_ranges",
     "_reports",
     "_page_changes",
     "_session",
