@@ -124,7 +124,7 @@ class FileExports:
         html = FileExports.to_html(
             self, resources=resources, title=title, suppress_callback_warning=suppress_callback_warning
         )
-        file.write_text(html, encoding="utf-8")
+        file.write_bytes(html.encode(errors="xmlcharrefreplace"))  # before the file that is there is touched
         return file
 
     def to_json(self: Exported) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def html_of(
         document = session.document
         if submodel_has_python_callbacks(roots) and not suppress_callback_warning:
             log.warning(_CALLBACKS_WARNING)
-        if set(roots) == set(document.roots):
+        if list(roots) == list(document.roots):
             return file_html(document, built, title, suppress_callback_warning=True)
         return _html_of_some(document, roots, built, document.title if title is None else title)
 

@@ -45,12 +45,16 @@ _PAGE: Final = """<!DOCTYPE html>
 <script>
 function show() {{
   const {{ document: json, root_ids }} = JSON.parse(document.getElementById("bokeh-widget-saved").textContent);
+  const is_root = (id) => json.roots.some((root) => root.id === id);
+  // a part of a root becomes one more root, since it is defined in it
+  json.roots.push(...(root_ids ?? []).filter((id) => !is_root(id)).map((id) => ({{ id }})));
   const ids = json.roots.map(({{ id }}) => id);
+  const shown = root_ids ?? ids;
   const roots = Object.fromEntries(ids.map((id) => [id, `root-${{id}}`]));
-  for (const id of ids) {{
+  for (const id of [...shown, ...ids.filter((id) => !shown.includes(id))]) {{
     const place = document.body.appendChild(document.createElement("div"));
     place.id = roots[id];
-    place.hidden = root_ids !== null && !root_ids.includes(id);
+    place.hidden = !shown.includes(id);
   }}
   Bokeh.embed.embed_items({{ saved: json }}, [{{ docid: "saved", roots, root_ids: ids }}]);
 }}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml  # type: ignore[import-untyped]  # comes with Bokeh, its stubs do not
+from bokeh.core.property_mixins import FillProps, LineProps, TextProps
 from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.model import Model
 from bokeh.themes import Theme, built_in_themes, default
@@ -96,7 +97,8 @@ xmlns="http://www.w3.org/2000/svg"><path d="M 0,0 25,0 12.5,20 Z" fill="white" /
 
 _KEPT: Final = {"outline_line_alpha", "grid_line_alpha"}
 
-_KEYS: Final = ("attrs", "line_defaults", "fill_defaults", "text_defaults")
+_MIXINS: Final = {"line_defaults": LineProps, "fill_defaults": FillProps, "text_defaults": TextProps}
+_KEYS: Final = ("attrs", *_MIXINS)
 
 _last_told: list[Scheme] = []
 """What a page of this kernel said last, for documents that no page shows yet; at most one."""
@@ -166,6 +168,11 @@ def _theme_of_json(json: dict[str, Any], where: str) -> Theme:
         theme = Theme(json=copy.deepcopy(json))  # Bokeh adds to what it is given
     except ValueError as error:
         raise InputValueError(f"{where} describes no theme: {error}") from error
+    for key, mixin in _MIXINS.items():
+        values = json.get(key, {})
+        if not isinstance(values, dict):
+            raise InputValueError(f"{where} must have a dict of values as {key}, but has {values!r:.80}")
+        _check_values(mixin, values, where)
     classes = {cls.__name__: cls for cls in Model.model_class_reverse_map.values()}
     for class_name, values in json.get("attrs", {}).items():
         cls = classes.get(class_name)

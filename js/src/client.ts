@@ -219,8 +219,11 @@ export class Client {
   /** What screen readers say of it; empty while there is no document. */
   get label(): string {
     const ids = this.#host.root_ids();
-    const roots = this.#replica?.document.roots().filter(({ id }) => ids?.includes(id) ?? true);
-    return this.#bokeh === null || roots === undefined ? "" : label_of(this.#bokeh, roots);
+    const document = this.#replica?.document;
+    if (this.#bokeh === null || document === undefined) {
+      return "";
+    }
+    return label_of(this.#bokeh, ids?.flatMap((id) => document.get_model_by_id(id) ?? []) ?? document.roots());
   }
 
   /** A picture of what is shown; null if nothing is. */

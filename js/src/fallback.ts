@@ -29,10 +29,22 @@ export function saved_picture_of(views: readonly View[]): SavedPicture | null {
       return null;
     }
     const { canvas, scale } = drawn;
-    const data = canvas.toDataURL("image/png").replace(/^data:image\/png;base64,/, "");
+    const data = base64_of(canvas);
+    if (data === null) {
+      return null;
+    }
     if (data.length <= MAX_CHARACTERS || canvas.width < 100) {
       return { data, width: Math.round(canvas.width / scale), height: Math.round(canvas.height / scale) };
     }
+  }
+}
+
+/** Null if an image from another site is in it, which forbids that. */
+function base64_of(canvas: HTMLCanvasElement): string | null {
+  try {
+    return canvas.toDataURL("image/png").replace(/^data:image\/png;base64,/, "");
+  } catch {
+    return null;
   }
 }
 

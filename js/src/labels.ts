@@ -11,10 +11,13 @@ interface TitledPlot extends HasProps {
 /** Titles may change with each frame of a stream, and nobody can hear that. */
 const TELL_EVERY_MS = 250;
 
+/** Properties of titles, and of what holds plots. */
+const TITLING: ReadonlySet<string> = new Set(["title", "text", "children", "tabs", "child"]);
+
 /** Whether a change may be one of what {@link label_of} gives. */
 export function may_change_label(event: DocumentEvent): boolean {
-  const { attr } = event as { readonly attr?: string };
-  return attr == "title" || attr == "text";
+  const { kind, attr } = event as { readonly kind?: string; readonly attr?: string };
+  return kind == "RootAdded" || kind == "RootRemoved" || (attr !== undefined && TITLING.has(attr));
 }
 
 /** The titles of the plots in what is shown, as they are now. */

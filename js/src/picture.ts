@@ -192,9 +192,17 @@ function draw(scene: Scene, scale: number): HTMLCanvasElement {
 
 async function png_of(scene: Scene, scale: number): Promise<Picture> {
   const canvas = draw(scene, scale);
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
+  const blob = await new Promise<Blob | null>((resolve, reject) => {
+    try {
+      canvas.toBlob(resolve, "image/png");
+    } catch (error) {
+      const reason =
+        "the browser makes no PNG of a plot with an image from another site, which has to allow that (CORS)";
+      reject(new Error(reason, { cause: error }));
+    }
+  });
   if (blob === null) {
-    throw new Error("the browser made no PNG of the plot; an image from another site in it forbids that");
+    throw new Error("the browser made no PNG of the plot; make it smaller");
   }
   return { blob, width: canvas.width, height: canvas.height, omitted: scene.omitted };
 }

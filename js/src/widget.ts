@@ -294,7 +294,9 @@ export class BokehWidgetView extends DOMWidgetView {
     if (warning != "") {
       place.show_notice("warning", warning, false);
     }
-    if (!this.model.comm_live && this.model.get("_document") === null) {
+    const { comm, comm_live } = this.model;
+    // a model without a comm is one of a saved page, and has its document
+    if (!comm_live && (comm !== undefined || this.model.get("_document") === null)) {
       place.show_notice("warning", DISCONNECTED, false);
       return;
     }

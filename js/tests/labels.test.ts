@@ -67,6 +67,13 @@ test("only what is shown counts", async () => {
   expect(client.label).toBe("Sales");
 });
 
+test("parts of a root count, too", async () => {
+  const children = [figure("p1", "Costs"), figure("p2", "Sales")];
+  const client = await shown({ type: "object", name: "Row", id: "row", attributes: { children } });
+  host.ids = ["p2"];
+  expect(client.label).toBe("Sales");
+});
+
 test("something where there are no titles", async () => {
   expect(label_of(bokeh, [make_model(bokeh, "Div", "div", { text: "no title" })])).toBe("Bokeh document");
   expect((await shown(figure("p1", null))).label).toBe("Plot");

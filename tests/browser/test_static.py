@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import bokeh
 import nbformat
 import pytest
+from bokeh.document import Document
+from bokeh.layouts import row
 from bokeh.plotting import figure
 from ipywidgets.embed import embed_minimal_html
 from nbclient import NotebookClient
@@ -226,7 +228,6 @@ def test_saved_notebook_has_a_picture_a_page_or_a_line(lab: NotebookPage, open_h
     expect(lab.output(len(cells) + 1).locator(".bokeh-widget .bk-Figure")).to_have_count(1)
     expect(lab.output(len(cells) + 1).locator("iframe")).to_have_count(0)
     expect(lab.output(len(cells) - 1).locator(".bk-Figure")).to_be_visible()
-    print(lab.eval_in_kernel("repr(w.stats)"))
     lab.page.wait_for_function(
         f"() => {REPLICAS}.some(({{document}}) => document.get_model_by_name('plot')?.title.text == 'later')"
     )
@@ -264,6 +265,24 @@ from bokeh.plotting import figure
 kept = BokehWidget(figure(height=200))
 Tab([HTML("in front"), kept], titles=["one", "two"])
 """
+
+
+def test_a_saved_page_shows_what_the_widget_shows(open_html: Callable[[str], Page]) -> None:
+    """A part of a root alone, and roots in another order than the document has."""
+    upper, lower = figure(title="upper", height=100), figure(title="lower", height=100)
+    inner, beside = figure(title="inner", height=100), figure(title="beside", height=100)
+    document = Document()
+    for root in (row(inner, beside), upper, lower):
+        document.add_root(root)
+    for models in ([inner], [lower, upper]):
+        widget = BokehWidget(models, fallback="html")
+        page = open_html(widget._repr_mimebundle_()[0]["text/html"])
+        plots = page.frame_locator("iframe").locator(".bk-Figure:visible")
+        expect(plots).to_have_count(len(models))
+        shown = "Bokeh.documents[0].get_model_by_id(element.parentElement.id.slice(5))?.title.text"
+        assert plots.evaluate_all(f"elements => elements.map(element => {shown})") == [m.title.text for m in models]
+        page.close()
+    widget.session.close()
 
 
 def test_a_saved_page_says_when_there_is_no_bokehjs(open_html: Callable[[str], Page], page_errors: PageLog) -> None:

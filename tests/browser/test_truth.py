@@ -16,7 +16,8 @@ line cut, messages lost, page given up,     test_lines.py
 page frozen
 saved, and opened without a kernel          test_static.py: ``test_saved_widget_state``, as it was saved; without
                                             the state of the widgets ``test_saved_notebook_has_…_picture…``
-nbconvert, the embedding of ipywidgets      test_static.py: ``test_nbconvert``, ``test_embed``: no front end has a part
+nbconvert, the embedding of ipywidgets      test_static.py: ``test_nbconvert_and_nbsphinx``,
+                                            ``test_embed``: no front end has a part
 ==========================================  =============================================================
 """
 

@@ -162,6 +162,19 @@ def test_a_file_is_kept_if_the_page_cannot_be_made(tmp_path: Path) -> None:
     assert kept.read_text() == "old"
 
 
+def test_roots_are_in_the_order_of_the_widget(tmp_path: Path) -> None:
+    first, second = Div(text="first"), Div(text="second")
+    document = Document()
+    document.add_root(first)
+    document.add_root(second)
+    with BokehWidget([second, first]) as widget:
+        html = widget.to_html()
+        [items] = re.findall(r"const render_items = (.*);", html)
+        assert list(json.loads(items)[0]["roots"]) == [second.id, first.id]
+        written = widget.save(tmp_path / "page.html", title="\ud800").read_text(encoding="utf-8")
+        assert "<title>&#55296;</title>" in written
+
+
 def test_json_is_read_by_bokeh_and_by_json() -> None:
     plot = figure(title="rows")
     plot.line(np.arange(3.0), np.arange(3.0))

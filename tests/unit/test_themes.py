@@ -94,6 +94,9 @@ def test_a_file_that_is_no_theme(tmp_path: Path, content: str | None, words: lis
     [
         ({"attrs": {"Plot": {"colour": 1}}}, InputValueError, "Plot.colour"),
         ({"attrs": 3}, InputValueError, "the dict describes no theme"),
+        ({"line_defaults": {"nope": 1}}, InputValueError, "LineProps.nope"),
+        ({"fill_defaults": None}, InputValueError, "a dict of values as fill_defaults, but has None"),
+        ({"text_defaults": {"text_alpha": []}}, InputValueError, "text_alpha to"),
         ({"Plot": {"height": 3}}, InputValueError, "the key 'Plot'.*belong into 'attrs'"),
         (
             {"attrs": {"Plot": {"background_fill_color": "nocolor"}}},
