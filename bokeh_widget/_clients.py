@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ._protocol import Scheme
 
 _MAX_ABSENT: Final = 64
-"""Clients without views that are remembered: a page that comes back goes on counting where it was."""
+"""Clients without views, or lost, that are remembered: a page that comes back goes on counting where it was."""
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class Clients:
         """Give a client, remembered from now on."""
         client = self._clients.get(client_id)
         if client is None:
-            absent = [known.id for known in self._clients.values() if not known.views]
+            absent = [known.id for known in self._clients.values() if not known.is_present]
             for forgotten in absent[: max(0, len(absent) - _MAX_ABSENT)]:
                 del self._clients[forgotten]
             client = self._clients[client_id] = Client(client_id)
